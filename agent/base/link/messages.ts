@@ -1,0 +1,38 @@
+import type { DrillRecord, HoldfastEvent } from "../events.ts";
+import type { Binding, CallbackEntry, Snapshot } from "../snapshot.ts";
+import type { CellularStatus, EngineStatus } from "../status.ts";
+
+/** Raised by one when a change is not additive; processes of different versions refuse each other. */
+export const LINK_VERSION = 1;
+
+export type ProcessName = "engine" | "media" | "cellular" | "site" | "cli" | "practice";
+
+/** State that may be dropped when the other side is slow or away: only the newest matters. */
+export interface Telemetry {
+  "engine.status": EngineStatus;
+  "cellular.status": CellularStatus;
+  /** The whole mirror, so that `site` can write it into the next snapshot. */
+  "engine.bindings": { readonly bindings: readonly Binding[]; readonly callbacks: readonly CallbackEntry[] };
+  "engine.learned": { readonly first_response_p99_ms: Readonly<Record<string, number>> };
+  "site.snapshot": Snapshot;
+}
+
+/** Questions with one answer. `media.*` carry the Relay port; their shapes are in agent/media/relay.ts. */
+export interface Requests {
+  "drill.start": { question: { by: string; duration_ms: number }; answer: { drill: string; ends_wall: number } };
+  "drill.stop": { question: { by: string }; answer: { record: DrillRecord } };
+  "media.call": { question: { method: string; args: readonly unknown[] }; answer: unknown };
+}
+
+export type TelemetryType = keyof Telemetry;
+export type RequestType = keyof Requests;
+
+/** Frames on the wire, one JSON document a line. */
+export type Frame =
+  | { readonly k: "hello"; readonly v: number; readonly name: ProcessName; readonly boot_id: string }
+  | { readonly k: "telemetry"; readonly type: TelemetryType; readonly data: unknown }
+  | { readonly k: "record"; readonly event: HoldfastEvent }
+  | { readonly k: "ack"; readonly ids: readonly string[] }
+  | { readonly k: "ask"; readonly n: number; readonly type: RequestType; readonly question: unknown }
+  | { readonly k: "answer"; readonly n: number; readonly answer: unknown }
+  | { readonly k: "refuse"; readonly n: number; readonly code: string; readonly detail: string };

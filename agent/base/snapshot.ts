@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import type { SiteConfig } from "./config/schema.ts";
+import type { Trust } from "./events.ts";
+
+/** One registered contact as RFC 3261 §10 keeps it. Lives in the engine, copied to `site`, given back at boot. */
+export interface Binding {
+  readonly aor: string;
+  /** The Contact URI as the phone wrote it. */
+  readonly contact: string;
+  /** Contact parameters as text, `expires` excluded (`+sip.instance`, `reg-id`, `q`). */
+  readonly contact_params: string;
+  readonly call_id: string;
+  readonly cseq: number;
+  /** Wall ms at which it lapses. */
+  readonly expires_wall: number;
+  /** The flow it came over: answers and calls go back there. */
+  readonly transport: "udp" | "tcp" | "tls";
+  readonly source_address: string;
+  readonly source_port: number;
+  readonly local_address: string;
+  readonly local_port: number;
+  readonly instance: string | undefined;
+  readonly user_agent: string;
+  readonly trust: Trust;
+  /** Wall ms when the cloud last accepted it; undefined when it never did. */
+  readonly cloud_accepted_wall: number | undefined;
+  /** Id in our Path or rewritten contact. */
+  readonly flow_token: string;
+}
+
+/** Who called 911 from where; a return call must reach that phone. */
+export interface CallbackEntry {
+  readonly call_id: string;
+  readonly extension: string | undefined;
+  readonly aor: string | undefined;
+  readonly presented_number: string;
+  readonly trunk: string;
+  readonly started_wall: number;
+  readonly until_wall: number;
+}
+
+/** Everything the engine needs to start without asking anybody. */
+export interface Snapshot {
+  readonly v: 1;
+  readonly written_wall: number;
+  readonly practice: boolean;
+  readonly config_hash: string;
+  readonly config: SiteConfig;
+  readonly bindings: readonly Binding[];
+  readonly callbacks: readonly CallbackEntry[];
+  /** Learned p99 of INVITE to first response, by trunk id, ms. */
+  readonly first_response_p99_ms: Readonly<Record<string, number>>;
+}
+
+export function configHash(config: SiteConfig): string {
+  return createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
+}
+
+/** First line: sha256 of the second, which is the snapshot as JSON. */
+export function encodeSnapshot(snapshot: Snapshot): string {
+  const json = JSON.stringify(snapshot);
+  return `${createHash("sha256").update(json).digest("hex")}\n${json}\n`;
+}
+
+/** The snapshot, or why there is none. A damaged file is never half believed. */
+export function decodeSnapshot(text: string): { snapshot: Snapshot } | { broken: string } {
+  const [sum, json] = text.split("\n");
+  if (sum === undefined || json === undefined || json === "") return { broken: "truncated" };
+  if (createHash("sha256").update(json).digest("hex") !== sum) return { broken: "checksum does not match" };
+  try {
+    const snapshot = JSON.parse(json) as Snapshot;
+    if (snapshot.v !== 1) return { broken: `unknown version ${String(snapshot.v)}` };
+    return { snapshot };
+  } catch (error) {
+    return { broken: error instanceof Error ? error.message : "not JSON" };
+  }
+}
+
+/** For `site` only: writes beside, syncs, renames over, syncs the folder; a power cut leaves the old or the new one. */
+export function writeSnapshot(file: string, snapshot: Snapshot): void {
+  const beside = `${file}.new`;
+  const handle = openSync(beside, "w", 0o600);
+  try {
+    writeSync(handle, encodeSnapshot(snapshot));
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(beside, file);
+  const folder = openSync(dirname(file), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** For the engine at boot. `missing` is an ordinary first start; `broken` is an alarm. */
+export function readSnapshot(file: string): { snapshot: Snapshot } | { missing: true } | { broken: string } {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { missing: true };
+    return { broken: error instanceof Error ? error.message : String(error) };
+  }
+  return decodeSnapshot(text);
+}
