@@ -1,0 +1,47 @@
+/**
+ * A flow is where messages go and come from: for UDP a local socket and a remote address and port, for TCP one
+ * connection (RFC 5626 §2). Whoever holds a flow can answer, or send, on the very path a message came by.
+ */
+export type Protocol = "udp" | "tcp" | "tls";
+
+/** An IP address in canonical text form (RFC 5952 for IPv6, without brackets) and a port. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Flow {
+  /** Same for the same local and remote ends over UDP; new for each TCP connection. */
+  readonly id: string;
+  readonly protocol: Protocol;
+  /** Over TCP the port is 0 until connected, unless one was asked for. */
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** No retransmission needed (TCP, TLS). */
+  readonly reliable: boolean;
+  /** True when it can be sent on at once: UDP always, TCP once connected. */
+  readonly connected: boolean;
+  /** True when nothing can be sent any more. A new one is had by `flowTo`. */
+  readonly closed: boolean;
+}
+
+/** Where to send. Addresses are IP literals: names are resolved per path, above the transport. */
+export interface Destination {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  /** The path to leave by. Nothing is ever sent from another local address than this one. */
+  readonly local_address?: string;
+  readonly local_port?: number;
+}
+
+/**
+ * Why something could not be sent. `code` is the kernel's (`ENETUNREACH`, `EHOSTUNREACH`, `ECONNREFUSED`, …) or one of
+ * `ENOSOCKET` (no socket is bound to the asked local address), `ECLOSED` (the flow is closed), `ETIMEDOUT` (no answer
+ * to connecting), `ENOBUFS` (the peer does not read), `EUNSUPPORTED` (no such transport here), `EFORBIDDEN` (the guard
+ * said no).
+ */
+export interface TransportError {
+  readonly code: string;
+  readonly detail: string;
+}
