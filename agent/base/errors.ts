@@ -55,6 +55,10 @@ export const ERRORS = {
     meaning: "The media process does not know the endpoint named.",
     action: "It was closed or reaped; the call should open a new one.",
   },
+  "media.refused": {
+    meaning: "The media process was asked for something that it cannot do.",
+    action: "The text says what; it is a fault in the program that asked.",
+  },
   "sip.send": {
     meaning: "A SIP message could not be sent: the address cannot be reached from the path asked for.",
     action: "Look at the path's evidence on the status page.",

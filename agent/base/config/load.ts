@@ -120,8 +120,8 @@ function pointer(error: ErrorObject): (string | number)[] {
     .slice(1)
     .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
     .map((part) => (/^[0-9]+$/.test(part) ? Number(part) : part));
-  if (error.keyword === "required") path.push(String(error.params["missingProperty"]));
-  if (error.keyword === "additionalProperties") path.push(String(error.params["additionalProperty"]));
+  if (error.keyword === "required") path.push(String(error.params.missingProperty));
+  if (error.keyword === "additionalProperties") path.push(String(error.params.additionalProperty));
   return path;
 }
 
@@ -163,7 +163,7 @@ function describe(
     case "pattern":
       return {
         found: show(valueAt(path, data)),
-        allowed: patternText(path) ?? `text like ${String(error.params["pattern"])}`,
+        allowed: patternText(path) ?? `text like ${String(error.params.pattern)}`,
       };
     default:
       return { found: show(valueAt(path, data)), allowed: (error.message ?? "").replace(/^must (be )?/, "") };

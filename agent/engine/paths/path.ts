@@ -1,0 +1,32 @@
+import type { Evidence, HealthState } from "../../base/events.ts";
+
+/** A verdict with its reasons; the same shape for paths and trunks. */
+export interface Health {
+  readonly state: HealthState;
+  /** Monotonic ms of the last change of state. */
+  readonly since_ms: number;
+  readonly evidence: readonly Evidence[];
+}
+
+/** A way out of the building as the rest of the engine sees it. */
+export interface Path {
+  readonly id: string;
+  readonly kind: "wan" | "lte" | "modem";
+  readonly health: Health;
+  /** The local address that pins packets to this path; undefined while the interface has none. */
+  readonly localAddress: string | undefined;
+  /** Smoothed round-trip time of what probes there are; undefined before the first answer. */
+  readonly rtt_ms: number | undefined;
+  readonly loss_percent: number | undefined;
+  /** Addresses of a name, asked on this path only; what was learned before is kept for when DNS is dead. */
+  resolve(host: string): Promise<readonly string[]>;
+  /** A call saw no answer in time: probe now, and judge within 250 ms. */
+  suspect(reason: string): void;
+}
+
+export interface Paths {
+  get(id: string): Path | undefined;
+  all(): readonly Path[];
+  /** Called after every change of a path's state or local address. */
+  onChange(listener: (path: Path) => void): void;
+}
