@@ -11,7 +11,10 @@ export interface EndpointSpec {
   readonly call_id: string;
   /** Local address to bind, which decides the path the packets leave by. */
   readonly local_address: string;
-  /** Kept until closed by name even when the engine is away for long; others are reaped when silent and orphaned. */
+  /**
+   * Only a rule for what the engine left behind when it died: an emergency endpoint stays while RTP flows and 10 min
+   * after, others until 60 s without RTP. While an engine is connected nothing is reaped. Some ports are kept for these.
+   */
   readonly emergency: boolean;
 }
 
@@ -40,13 +43,26 @@ export interface Playback {
 export type Sound =
   | {
       readonly kind: "tone";
+      /** Up to 8, each below 4000; 350 and 440 is the dial tone. */
       readonly frequencies_hz: readonly number[];
       readonly on_ms: number;
       readonly off_ms: number;
+      /** How many cycles of on and off; 0 = until stopped. */
       readonly repeat: number;
     }
   /** A named announcement shipped with the relay. */
   | { readonly kind: "announcement"; readonly name: string };
+
+/** The announcements there are: what they say and how long that takes. */
+export const ANNOUNCEMENTS = {
+  "practice-psap": {
+    text: "This is a practice, not real 9 1 1. No help is on the way. In a real emergency, call from another phone.",
+    duration_ms: 8578,
+  },
+  "dial-again": { text: "Your call was interrupted. Please hang up, and dial again.", duration_ms: 4900 },
+} as const;
+
+export type AnnouncementName = keyof typeof ANNOUNCEMENTS;
 
 export interface EndpointInfo {
   readonly id: string;
@@ -54,14 +70,25 @@ export interface EndpointInfo {
   readonly local_address: string;
   readonly port: number;
   readonly bridged_to: string | undefined;
+  /** RTP packets accepted from the peer. */
   readonly packets_in: number;
+  /** RTP packets sent to the peer, played ones too. */
   readonly packets_out: number;
+  /** RTP and RTCP that was malformed or from somebody else. */
   readonly packets_dropped: number;
-  /** Milliseconds since the last accepted packet; undefined when none came yet. */
+  /** Milliseconds since the last accepted RTP packet; undefined when none came yet. */
   readonly silent_ms: number | undefined;
+  readonly emergency?: boolean;
+  /** Whether a playback is running; it becomes false by itself when the sound is over. */
+  readonly playing?: boolean;
 }
 
-/** Every call settles; it rejects with HoldfastError `media.*` when the media process is away or out of ports. */
+/**
+ * Every call settles; it rejects with HoldfastError: `media.unreachable` when the media process is away or has not
+ * answered in 150 ms (it may still carry the request out: opening the same id again, or closing the call, is safe),
+ * `media.no_port`, `media.unknown_endpoint`, `media.refused` (an address that is none, an unknown announcement).
+ * Undoing what is already undone (`unbridge`, `stop`, `close`, `closeCall` of what is not there) succeeds.
+ */
 export interface Relay {
   /** Opens an endpoint and resolves with its even RTP port. Opening an id that exists returns the port it has. */
   open(spec: EndpointSpec): Promise<{ readonly port: number }>;
@@ -69,7 +96,11 @@ export interface Relay {
   /** Joins two endpoints, both ways; each endpoint is in at most one bridge, an older one is undone. */
   bridge(a: string, b: string): Promise<void>;
   unbridge(id: string): Promise<void>;
-  /** Plays towards the endpoint's peer until done or until `stop`; a bridge goes on silently beneath it. */
+  /**
+   * Plays towards the endpoint's peer until done or until `stop`; a bridge goes on silently beneath it. Resolves when
+   * the sound has begun. From then on the packets relayed to this peer are renumbered into the same RTP stream: not for
+   * a stream that is SRTP.
+   */
   play(id: string, playback: Playback): Promise<void>;
   stop(id: string): Promise<void>;
   close(id: string): Promise<void>;
