@@ -160,6 +160,7 @@ export function connectLink(
       return journal?.pending().length ?? 0;
     },
     close() {
+      if (closed) return;
       closed = true;
       timer?.cancel();
       channel?.close();

@@ -21,6 +21,10 @@ export interface Telemetry {
 export interface Requests {
   "drill.start": { question: { by: string; duration_ms: number }; answer: { drill: string; ends_wall: number } };
   "drill.stop": { question: { by: string }; answer: { record: DrillRecord } };
+  /** To the practice world only. */
+  "practice.cable": { question: { wan: "plugged" | "pulled" }; answer: { wan: "plugged" | "pulled" } };
+  /** Makes a practice phone dial; resolves when the call is over or stands, with what happened, line by line. */
+  "practice.call": { question: { from: string; to: string }; answer: { ok: boolean; lines: readonly string[] } };
   "media.call": { question: { method: string; args: readonly unknown[] }; answer: unknown };
 }
 

@@ -1,0 +1,72 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { systemClock } from "../base/clock.ts";
+import { errorText } from "../base/errors.ts";
+import { askOnce } from "./ask.ts";
+import { directories } from "./directories.ts";
+import { HELP } from "./help.ts";
+import { PROGRAMS, program } from "./run.ts";
+import { untilStopped } from "./signals.ts";
+import { createSupervisor } from "./supervisor.ts";
+
+/** Where the practice box keeps its state: beside the program, out of the way of any real box. */
+export const PRACTICE_STATE = new URL("../../.holdfast/practice", import.meta.url).pathname;
+
+/** `holdfast practice`: the practice site, or a word to the one that is running. */
+export async function practice(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      lan: { type: "boolean", default: false },
+      "state-dir": { type: "string" },
+      "run-dir": { type: "string" },
+    },
+  });
+  const dirs = directories(values["state-dir"] ?? PRACTICE_STATE, values["run-dir"]);
+  const socket = join(dirs.run, "practice.sock");
+  const [action, first, second] = positionals;
+
+  if (action === "call" && first !== undefined && second !== undefined) {
+    const { lines, ok } = await askOnce(systemClock, socket, "practice.call", { from: first, to: second }, 60_000);
+    for (const line of lines) console.log(line);
+    return ok ? 0 : 1;
+  }
+  if (action === "cable" && (first === "pull" || first === "plug")) {
+    const { wan } = await askOnce(systemClock, socket, "practice.cable", {
+      wan: first === "pull" ? "pulled" : "plugged",
+    });
+    console.log(`PRACTICE: the WAN cable is ${wan}.`);
+    return 0;
+  }
+  if (action !== undefined) {
+    console.error(HELP.practice);
+    return 2;
+  }
+
+  const supervisor = createSupervisor({
+    clock: systemClock,
+    log_dir: join(dirs.state, "log"),
+    onDeath: (name, how) =>
+      console.error(`${name} ended (${how}); starting it again. Its log: ${join(dirs.state, "log", `${name}.log`)}`),
+  });
+  const where = ["--state-dir", dirs.state, "--run-dir", dirs.run, "--practice", ...(values.lan ? ["--lan"] : [])];
+  try {
+    const world = await supervisor.start({ name: "practice", program: program("practice"), args: where });
+    const config = String(world.config_file);
+    await Promise.all(
+      PROGRAMS.map((name) => supervisor.start({ name, program: program(name), args: ["--config", config, ...where] })),
+    );
+    console.log(String(world.card));
+  } catch (error) {
+    console.error(
+      `The practice site could not start: ${errorText(error)}. The logs are in ${join(dirs.state, "log")}.`,
+    );
+    await supervisor.stop();
+    return 1;
+  }
+  await untilStopped();
+  console.log("\nEnding the practice site …");
+  await supervisor.stop();
+  return 0;
+}
