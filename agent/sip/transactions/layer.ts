@@ -1,0 +1,253 @@
+import type { Clock } from "../../base/clock.ts";
+import { token } from "../../base/ids.ts";
+import { buildResponse } from "../messages/build.ts";
+import { cseqOf } from "../messages/headers.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../messages/message.ts";
+import { tagOf } from "../messages/name-addr.ts";
+import { printMessage } from "../messages/print.ts";
+import { topVia } from "../messages/via.ts";
+import type { Flow, TransportError } from "../transport/flow.ts";
+import { inBrackets } from "../transport/ip-address.ts";
+import type { TransportLayer } from "../transport/transport.ts";
+import {
+  type ClientContext,
+  type ClientHandlers,
+  type ClientTransaction,
+  type LiveClient,
+  startClient,
+} from "./client-transaction.ts";
+import { clientKey, keyOfResponse, MAGIC_COOKIE, serverKey } from "./matching.ts";
+import { type LiveServer, newServer, type ServerContext, type ServerTransaction } from "./server-transaction.ts";
+import { RFC_TIMERS, type TransactionTimers } from "./timers.ts";
+
+export interface TransactionLayerOptions {
+  readonly transport: TransportLayer;
+  readonly clock: Clock;
+  readonly timers?: TransactionTimers;
+  /** A handler of the user threw. Default: thrown again after the transaction has done its work. */
+  readonly onHandlerError?: (error: unknown) => void;
+}
+
+export interface RequestOptions {
+  /**
+   * Times of the first retransmissions in milliseconds after the first sending, instead of Timer A's or E's doubling,
+   * which goes on from T1 after the list. Without effect on a reliable transport.
+   */
+  readonly retransmit_at_ms?: readonly number[];
+}
+
+/** The transaction layer (RFC 3261 §17 with RFC 6026): one for all flows of a transport. */
+export class TransactionLayer {
+  readonly #transport: TransportLayer;
+  readonly #timers: TransactionTimers;
+  readonly #report: (error: unknown) => void;
+  readonly #clients = new Map<string, LiveClient>();
+  readonly #servers = new Map<string, LiveServer>();
+  /** Client transactions of each connection, to be told when it closes. */
+  readonly #byConnection = new Map<Flow, Set<LiveClient>>();
+  readonly #clientContext: ClientContext;
+  readonly #serverContext: ServerContext;
+  #onRequest: (transaction: ServerTransaction, flow: Flow) => void = () => {};
+  #onAck: (ack: SipRequest, flow: Flow) => void = () => {};
+  #onStrayResponse: (response: SipResponse, flow: Flow) => void = () => {};
+
+  constructor({ transport, clock, timers, onHandlerError }: TransactionLayerOptions) {
+    this.#transport = transport;
+    this.#timers = timers ?? RFC_TIMERS;
+    this.#report =
+      onHandlerError ??
+      ((error) =>
+        queueMicrotask(() => {
+          throw error;
+        }));
+    const tell = (call: () => void) => this.#tell(call);
+    this.#clientContext = {
+      transport,
+      clock,
+      tell,
+      sendCancel: (cancel, flow) => void this.#start(cancel, flow, IGNORED, []),
+      ended: (client) => this.#clientEnded(client),
+    };
+    this.#serverContext = {
+      transport,
+      clock,
+      tell,
+      ack: (ack, flow) => tell(() => this.#onAck(ack, flow)),
+      ended: (server) => void this.#servers.delete(server.id),
+    };
+    transport.onMessage((message, flow) => this.#receive(message, flow));
+    transport.onFlowClosed((flow, error) => this.#flowClosed(flow, error));
+  }
+
+  /** Transactions that are not terminated. */
+  get size(): { readonly clients: number; readonly servers: number } {
+    return { clients: this.#clients.size, servers: this.#servers.size };
+  }
+
+  /**
+   * Sends a request, under a top Via of ours, in a client transaction of its own. The message given is not changed.
+   * No handler is called before this returns. An ACK is not for here: see {@link sendAck}.
+   */
+  request(message: SipRequest, flow: Flow, handlers: ClientHandlers, options: RequestOptions = {}): ClientTransaction {
+    return this.#start(this.#withVia(message, flow), flow, handlers, options.retransmit_at_ms ?? []);
+  }
+
+  /**
+   * Sends the ACK to a 2xx, which belongs to no transaction, under a top Via of ours. Returns how to send the very same
+   * again, as for each repetition of the 2xx (RFC 3261 §13.2.2.4).
+   */
+  sendAck(ack: SipRequest, flow: Flow, onError?: (error: TransportError) => void): () => void {
+    const bytes = printMessage(this.#withVia(ack, flow));
+    const send = () => this.#transport.send(flow, bytes, onError);
+    send();
+    return send;
+  }
+
+  /** New requests except ACK and CANCEL. Handlers on the transaction are to be set before this returns. */
+  onRequest(handler: (transaction: ServerTransaction, flow: Flow) => void): void {
+    this.#onRequest = handler;
+  }
+
+  /** ACKs to a 2xx, and those that match nothing. */
+  onAck(handler: (ack: SipRequest, flow: Flow) => void): void {
+    this.#onAck = handler;
+  }
+
+  /** Responses that match no client transaction. RFC 6026 §8.9 has a proxy drop them; a core may want a late 2xx. */
+  onStrayResponse(handler: (response: SipResponse, flow: Flow) => void): void {
+    this.#onStrayResponse = handler;
+  }
+
+  #withVia(message: SipRequest, flow: Flow): SipRequest {
+    const { address, port } = this.#transport.sentBy(flow);
+    const sentBy = `${inBrackets(address)}${port === 0 ? "" : `:${port}`}`;
+    const value = `SIP/2.0/${flow.protocol.toUpperCase()} ${sentBy};rport;branch=${MAGIC_COOKIE}${token()}`;
+    return { ...message, headers: [{ name: "Via", value }, ...message.headers] };
+  }
+
+  #start(
+    request: SipRequest,
+    flow: Flow,
+    handlers: ClientHandlers,
+    retransmitAt_ms: readonly number[],
+  ): ClientTransaction {
+    const id = clientKey(branchOf(request), request.method);
+    const client = startClient({
+      id,
+      request,
+      flow,
+      handlers,
+      setting: { reliable: flow.reliable, timers: this.#timers, retransmitAt_ms },
+      context: this.#clientContext,
+    });
+    this.#clients.set(id, client);
+    if (flow.reliable) {
+      const others = this.#byConnection.get(flow);
+      if (others === undefined) this.#byConnection.set(flow, new Set([client]));
+      else others.add(client);
+    }
+    return client;
+  }
+
+  #clientEnded(client: LiveClient): void {
+    if (this.#clients.get(client.id) === client) this.#clients.delete(client.id);
+    const others = this.#byConnection.get(client.flow);
+    others?.delete(client);
+    if (others?.size === 0) this.#byConnection.delete(client.flow);
+  }
+
+  #flowClosed(flow: Flow, error: TransportError | undefined): void {
+    const reason = error ?? { code: "ECLOSED", detail: `${flow.id}: the peer closed the connection` };
+    for (const client of [...(this.#byConnection.get(flow) ?? [])]) client.flowClosed(reason);
+  }
+
+  #receive(message: SipMessage, flow: Flow): void {
+    if (message.kind === "response") this.#receiveResponse(message, flow);
+    else if (message.method === "ACK") this.#receiveAck(message, flow);
+    else if (message.method === "CANCEL") this.#receiveCancel(message, flow);
+    else this.#receiveRequest(message, flow);
+  }
+
+  #receiveResponse(response: SipResponse, flow: Flow): void {
+    const method = cseqOf(response)?.method;
+    const key = method === undefined ? undefined : keyOfResponse(response, method);
+    const client = key === undefined ? undefined : this.#clients.get(key);
+    if (client === undefined) this.#tell(() => this.#onStrayResponse(response, flow));
+    else client.receive(response, flow);
+  }
+
+  #receiveRequest(request: SipRequest, flow: Flow): void {
+    const via = topVia(request);
+    if (via === undefined) return;
+    const key = serverKey(request, via, request.method);
+    const known = this.#servers.get(key);
+    if (known !== undefined) {
+      known.repeated();
+      return;
+    }
+    const server = this.#newServer(key, request, flow);
+    this.#tell(() => this.#onRequest(server, flow));
+  }
+
+  #receiveAck(ack: SipRequest, flow: Flow): void {
+    const via = topVia(ack);
+    const server = via === undefined ? undefined : this.#servers.get(serverKey(ack, via, "INVITE"));
+    // An old client's ACK has no branch that tells calls apart; its To tag is the response's (§17.2.3).
+    if (server !== undefined && (isOfRfc3261(ack) || tagOf(ack, "To") === server.toTag)) server.acked(ack, flow);
+    else this.#tell(() => this.#onAck(ack, flow));
+  }
+
+  #receiveCancel(cancel: SipRequest, flow: Flow): void {
+    const via = topVia(cancel);
+    if (via === undefined) return;
+    const key = serverKey(cancel, via, "CANCEL");
+    const known = this.#servers.get(key);
+    if (known !== undefined) {
+      known.repeated();
+      return;
+    }
+    const invite = this.#servers.get(serverKey(cancel, via, "INVITE"));
+    const server = this.#newServer(key, cancel, flow);
+    if (invite === undefined) {
+      server.respond(buildResponse(cancel, 481));
+      return;
+    }
+    // §9.2: the To tag should be that of the responses to the INVITE.
+    const toTag = invite.toTag;
+    server.respond(buildResponse(cancel, 200, toTag === undefined ? {} : { toTag }));
+    invite.cancelled(cancel);
+  }
+
+  #newServer(id: string, request: SipRequest, flow: Flow): LiveServer {
+    const server = newServer({
+      id,
+      request,
+      flow,
+      setting: { reliable: flow.reliable, timers: this.#timers },
+      context: this.#serverContext,
+    });
+    this.#servers.set(id, server);
+    server.start();
+    return server;
+  }
+
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}
+
+/** The layer's own CANCELs: whatever becomes of them, the INVITE's transaction decides. */
+const IGNORED: ClientHandlers = { onFinal: () => {}, onTimeout: () => {}, onTransportError: () => {} };
+
+function branchOf(request: SipRequest): string {
+  const via = topVia(request);
+  return via?.params.find((param) => param.name.toLowerCase() === "branch")?.value ?? "";
+}
+
+function isOfRfc3261(request: SipRequest): boolean {
+  return branchOf(request).startsWith(MAGIC_COOKIE);
+}

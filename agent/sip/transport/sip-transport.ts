@@ -1,0 +1,434 @@
+import type { Clock } from "../../base/clock.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import { buildResponse } from "../messages/build.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../messages/message.ts";
+import { type ParseError, parseMessage } from "../messages/parse.ts";
+import { printMessage } from "../messages/print.ts";
+import { topVia } from "../messages/via.ts";
+import { DatagramBinding, DatagramFlow, NoFlow } from "./datagram-flows.ts";
+import type { Destination, Endpoint, Flow, Protocol, TransportError } from "./flow.ts";
+import type { BrokenReason } from "./framing.ts";
+import { canonicalAddress, ipFamily, isLoopback, isWildcard } from "./ip-address.ts";
+import type { AcceptedStream, DatagramAdapter, StreamAdapter, StreamEvents, StreamServer } from "./sockets.ts";
+import { transportError } from "./sockets.ts";
+import { StreamFlow, type StreamOwner } from "./stream-flow.ts";
+import {
+  type AllowGuard,
+  DEFAULT_LIMITS,
+  type DropReason,
+  type ListenAt,
+  type Listener,
+  type Tap,
+  type TransportLayer,
+  type TransportLimits,
+} from "./transport.ts";
+import { responseTarget, stampReceived } from "./via-route.ts";
+
+export interface SipTransportOptions {
+  readonly clock: Clock;
+  readonly datagrams: DatagramAdapter;
+  readonly streams: StreamAdapter;
+  readonly allow?: AllowGuard;
+  readonly limits?: Partial<TransportLimits>;
+  /** Runs something after the caller has returned. Default: the runtime's microtask queue. */
+  readonly defer?: (run: () => void) => void;
+  /** A handler of ours threw. Default: thrown again outside of the socket's callback. */
+  readonly onHandlerError?: (error: unknown) => void;
+}
+
+interface StreamListener {
+  readonly protocol: Protocol;
+  readonly server: StreamServer;
+}
+
+/** The transport layer over whatever sockets it is given. */
+export class SipTransport implements TransportLayer {
+  readonly counters = {
+    received: 0,
+    sent: 0,
+    malformed: 0,
+    dropped: {
+      malformed: 0,
+      no_via: 0,
+      slow: 0,
+      framing: 0,
+      connection_limit: 0,
+      send_error: 0,
+      socket_error: 0,
+    } satisfies Record<DropReason, number>,
+  };
+  readonly #options: SipTransportOptions;
+  readonly #limits: TransportLimits;
+  readonly #defer: (run: () => void) => void;
+  readonly #bindings: DatagramBinding[] = [];
+  readonly #servers: StreamListener[] = [];
+  /** Open connections by their remote end. */
+  readonly #streams = new Map<string, StreamFlow[]>();
+  readonly #inboundBySource = new Map<string, number>();
+  #inbound = 0;
+  #streamCount = 0;
+  readonly #taps: Tap[] = [];
+  readonly #onMessage: ((message: SipMessage, flow: Flow, bytes: Uint8Array) => void)[] = [];
+  readonly #onMalformed: ((error: ParseError, flow: Flow) => void)[] = [];
+  readonly #onFlowClosed: ((flow: Flow, error: TransportError | undefined) => void)[] = [];
+  readonly #onPong: ((flow: Flow) => void)[] = [];
+  readonly #streamOwner: StreamOwner;
+
+  constructor(options: SipTransportOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#defer = options.defer ?? queueMicrotask;
+    this.#streamOwner = {
+      message: (bytes, flow) => this.#incoming(bytes, flow),
+      broken: (reason, head, flow) => this.#brokenStream(reason, head, flow),
+      slow: () => void this.counters.dropped.slow++,
+      pong: (flow) => this.#call(this.#onPong, flow),
+      closed: (flow, error) => this.#streamClosed(flow, error),
+    };
+  }
+
+  async listen(at: ListenAt): Promise<Listener> {
+    const address = canonicalAddress(at.address);
+    if (address === undefined || at.protocol === "tls") {
+      throw new HoldfastError("sip.listen", `${at.protocol} ${at.address}:${at.port} cannot be listened on`);
+    }
+    this.#options.allow?.("listen", address);
+    const local = { address, port: at.port };
+    try {
+      return at.protocol === "udp" ? await this.#bind(local) : await this.#listenStream(at.protocol, local);
+    } catch (error) {
+      const { detail } = transportError(error);
+      throw new HoldfastError("sip.listen", `${at.protocol} ${at.address}:${at.port}: ${detail}`, error);
+    }
+  }
+
+  async #bind(local: Endpoint): Promise<Listener> {
+    let binding: DatagramBinding | undefined;
+    const socket = await this.#options.datagrams.bind(local, {
+      datagram: (bytes, address, port) => {
+        if (binding !== undefined) this.#datagram(bytes, binding, address, port);
+      },
+      failed: () => void this.counters.dropped.socket_error++,
+    });
+    const bound = new DatagramBinding(socket);
+    binding = bound;
+    this.#bindings.push(bound);
+    return {
+      protocol: "udp",
+      ...socket.local,
+      close: async () => {
+        if (bound.closed) return;
+        bound.closed = true;
+        this.#bindings.splice(this.#bindings.indexOf(bound), 1);
+        await socket.close();
+      },
+    };
+  }
+
+  async #listenStream(protocol: Protocol, local: Endpoint): Promise<Listener> {
+    const server = await this.#options.streams.listen(local, (accepted) => this.#accept(protocol, accepted));
+    const listener: StreamListener = { protocol, server };
+    this.#servers.push(listener);
+    return {
+      protocol,
+      ...server.local,
+      close: async () => {
+        const index = this.#servers.indexOf(listener);
+        if (index < 0) return;
+        this.#servers.splice(index, 1);
+        await server.close();
+      },
+    };
+  }
+
+  #accept(protocol: Protocol, { local, remote, socket }: AcceptedStream): StreamEvents | undefined {
+    const fromSource = this.#inboundBySource.get(remote.address) ?? 0;
+    if (fromSource >= this.#limits.connections_per_source || this.#inbound >= this.#limits.connections) {
+      this.counters.dropped.connection_limit++;
+      return undefined;
+    }
+    this.#inboundBySource.set(remote.address, fromSource + 1);
+    this.#inbound++;
+    const flow = this.#newStream(protocol, local, remote, true);
+    flow.attach(socket);
+    return flow.events;
+  }
+
+  flowTo(destination: Destination): Flow {
+    const { protocol, port } = destination;
+    const address = canonicalAddress(destination.address);
+    const localAddress =
+      destination.local_address === undefined ? undefined : canonicalAddress(destination.local_address);
+    const none = (code: string, detail: string) =>
+      new NoFlow(
+        protocol,
+        { address: destination.local_address ?? "", port: destination.local_port ?? 0 },
+        { address: destination.address, port },
+        { code, detail },
+      );
+    if (address === undefined || (destination.local_address !== undefined && localAddress === undefined)) {
+      return none(
+        "EINVAL",
+        `${destination.address} from ${destination.local_address ?? "any"} is no pair of addresses`,
+      );
+    }
+    if (protocol === "tls") return none("EUNSUPPORTED", "TLS is not there yet");
+    if (protocol === "udp") {
+      const binding = this.#bindingFor(address, localAddress, destination.local_port);
+      if (binding === undefined) {
+        const from = `${destination.local_address ?? "any address"}${destination.local_port === undefined ? "" : ` port ${destination.local_port}`}`;
+        return none("ENOSOCKET", `no UDP socket is bound to ${from}`);
+      }
+      return this.#datagramFlow(binding, { address, port });
+    }
+    const known = this.#streams
+      .get(`${protocol} ${address} ${port}`)
+      ?.find((flow) => isFrom(flow, localAddress, destination.local_port));
+    if (known !== undefined) return known;
+    this.#options.allow?.("connect", address);
+    return this.#connect(protocol, { address, port }, localAddress, destination.local_port);
+  }
+
+  #datagramFlow(binding: DatagramBinding, to: Endpoint): DatagramFlow {
+    const known = binding.known(to.address, to.port);
+    if (known !== undefined) return known;
+    this.#options.allow?.("send", to.address);
+    return binding.flow(to.address, to.port);
+  }
+
+  #bindingFor(to: string, local: string | undefined, port: number | undefined): DatagramBinding | undefined {
+    const family = ipFamily(to);
+    let best: DatagramBinding | undefined;
+    for (const binding of this.#bindings) {
+      if (port !== undefined && binding.local.port !== port) continue;
+      if (local !== undefined) {
+        if (binding.local.address === local) return binding;
+        continue;
+      }
+      if (ipFamily(binding.local.address) !== family) continue;
+      // With no path asked for: a socket that can reach the address at all is better than the first one.
+      if (!isWildcard(binding.local.address) && isLoopback(binding.local.address) !== isLoopback(to)) continue;
+      best ??= binding;
+    }
+    return best;
+  }
+
+  #connect(protocol: Protocol, remote: Endpoint, address: string | undefined, port: number | undefined): StreamFlow {
+    const unspecified = ipFamily(remote.address) === 6 ? "::" : "0.0.0.0";
+    const local = { address: address ?? unspecified, port: port ?? 0 };
+    const flow = this.#newStream(protocol, local, remote, false);
+    flow.attach(
+      this.#options.streams.connect(
+        {
+          remote,
+          ...(address === undefined ? {} : { local_address: address }),
+          ...(port === undefined ? {} : { local_port: port }),
+        },
+        flow.events,
+      ),
+    );
+    return flow;
+  }
+
+  #newStream(protocol: Protocol, local: Endpoint, remote: Endpoint, inbound: boolean): StreamFlow {
+    const flow = new StreamFlow({
+      id: `${protocol}:${++this.#streamCount}`,
+      protocol,
+      local,
+      remote,
+      inbound,
+      clock: this.#options.clock,
+      limits: this.#limits,
+      owner: this.#streamOwner,
+    });
+    const key = `${protocol} ${remote.address} ${remote.port}`;
+    const flows = this.#streams.get(key);
+    if (flows === undefined) this.#streams.set(key, [flow]);
+    else flows.push(flow);
+    return flow;
+  }
+
+  #streamClosed(flow: StreamFlow, error: TransportError | undefined): void {
+    const key = `${flow.protocol} ${flow.remote.address} ${flow.remote.port}`;
+    const rest = this.#streams.get(key)?.filter((other) => other !== flow) ?? [];
+    if (rest.length === 0) this.#streams.delete(key);
+    else this.#streams.set(key, rest);
+    if (flow.inbound) {
+      this.#inbound--;
+      const left = (this.#inboundBySource.get(flow.remote.address) ?? 1) - 1;
+      if (left <= 0) this.#inboundBySource.delete(flow.remote.address);
+      else this.#inboundBySource.set(flow.remote.address, left);
+    }
+    this.#call(this.#onFlowClosed, flow, error);
+  }
+
+  send(flow: Flow, message: SipMessage | Uint8Array, onError?: (error: TransportError) => void): void {
+    if (message instanceof Uint8Array) {
+      this.#sendBytes(flow, message, onError);
+      return;
+    }
+    const way = message.kind === "response" ? this.flowForResponse(message, flow) : flow;
+    this.#sendBytes(way, printMessage(message), onError);
+  }
+
+  #sendBytes(flow: Flow, bytes: Uint8Array, onError: ((error: TransportError) => void) | undefined): void {
+    const failed = (error: TransportError) => {
+      this.counters.dropped.send_error++;
+      if (onError !== undefined) this.#call([onError], error);
+    };
+    if (flow instanceof DatagramFlow) {
+      if (flow.closed) {
+        this.#defer(() => failed({ code: "ECLOSED", detail: `${flow.id}: the socket is closed` }));
+        return;
+      }
+      this.counters.sent++;
+      for (const tap of this.#taps) tap("out", bytes, flow);
+      flow.binding.socket.send(bytes, flow.remote.address, flow.remote.port, failed);
+      return;
+    }
+    const error =
+      flow instanceof StreamFlow
+        ? flow.write(bytes)
+        : flow instanceof NoFlow
+          ? flow.error
+          : { code: "EUNSUPPORTED", detail: `${flow.id} is not of this transport` };
+    if (error !== undefined) {
+      this.#defer(() => failed(error));
+      return;
+    }
+    this.counters.sent++;
+    for (const tap of this.#taps) tap("out", bytes, flow);
+  }
+
+  flowForResponse(response: SipResponse, flow: Flow): Flow {
+    if (flow.protocol !== "udp" && !flow.closed) return flow;
+    const via = topVia(response);
+    const target = via === undefined ? undefined : responseTarget(via, flow.protocol);
+    if (target === undefined) return flow;
+    if (flow.protocol === "udp" && target.address === flow.remote.address && target.port === flow.remote.port)
+      return flow;
+    try {
+      if (flow instanceof DatagramFlow) return this.#datagramFlow(flow.binding, target);
+      return this.flowTo({ protocol: flow.protocol, ...target, local_address: flow.local.address });
+    } catch (error) {
+      const { detail } = transportError(error);
+      return new NoFlow(flow.protocol, flow.local, target, { code: "EFORBIDDEN", detail });
+    }
+  }
+
+  sentBy(flow: Flow): Endpoint {
+    if (!flow.reliable) return flow.local;
+    const server = this.#servers.find(
+      ({ protocol, server: { local } }) =>
+        protocol === flow.protocol && (local.address === flow.local.address || isWildcard(local.address)),
+    );
+    return server === undefined ? flow.local : { address: flow.local.address, port: server.server.local.port };
+  }
+
+  close(flow: Flow): void {
+    if (flow instanceof StreamFlow) flow.end();
+  }
+
+  onMessage(handler: (message: SipMessage, flow: Flow, bytes: Uint8Array) => void): void {
+    this.#onMessage.push(handler);
+  }
+
+  onMalformed(handler: (error: ParseError, flow: Flow) => void): void {
+    this.#onMalformed.push(handler);
+  }
+
+  onFlowClosed(handler: (flow: Flow, error: TransportError | undefined) => void): void {
+    this.#onFlowClosed.push(handler);
+  }
+
+  onPong(handler: (flow: Flow) => void): void {
+    this.#onPong.push(handler);
+  }
+
+  tap(tap: Tap): void {
+    this.#taps.push(tap);
+  }
+
+  async shutdown(): Promise<void> {
+    for (const flows of [...this.#streams.values()]) for (const flow of [...flows]) flow.abort(undefined);
+    const closing = [
+      ...this.#servers.splice(0).map(({ server }) => server.close()),
+      ...this.#bindings.splice(0).map((binding) => {
+        binding.closed = true;
+        return binding.socket.close();
+      }),
+    ];
+    await Promise.all(closing);
+  }
+
+  #datagram(bytes: Uint8Array, binding: DatagramBinding, address: string, port: number): void {
+    // CRLF, NUL and STUN keep-alives of phones behind NAT (RFC 5626 §4.4, RFC 3581 §1): no message begins like that.
+    const first = bytes[0];
+    if (first === undefined || first < 0x0a || (bytes.length <= 4 && (first === 0x0d || first === 0x0a))) return;
+    this.#incoming(bytes, binding.flow(address, port));
+  }
+
+  #incoming(bytes: Uint8Array, flow: Flow): void {
+    this.counters.received++;
+    for (const tap of this.#taps) tap("in", bytes, flow);
+    const parsed = parseMessage(bytes);
+    if (!parsed.ok) {
+      this.#malformed(parsed.error, flow);
+      return;
+    }
+    const { message } = parsed;
+    if (message.kind === "request" && !stampReceived(message, flow.remote)) {
+      this.counters.dropped.no_via++;
+      return;
+    }
+    this.#call(this.#onMessage, message, flow, bytes);
+  }
+
+  #malformed(error: ParseError, flow: Flow): void {
+    this.counters.malformed++;
+    const { request } = error;
+    if (request === undefined || request.method === "ACK" || !stampReceived(request, flow.remote)) {
+      this.counters.dropped.malformed++;
+    } else this.#refuse(request, flow);
+    this.#call(this.#onMalformed, error, flow);
+  }
+
+  /** One 400, and nothing kept of the request. */
+  #refuse(request: SipRequest, flow: Flow): void {
+    this.send(flow, buildResponse(request, 400));
+  }
+
+  #brokenStream(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void {
+    this.counters.received++;
+    this.counters.dropped.framing++;
+    const parsed = head === undefined ? undefined : parseMessage(head);
+    const request = parsed?.ok ? parsed.message : parsed?.error.request;
+    if (request?.kind === "request" && request.method !== "ACK" && stampReceived(request, flow.remote)) {
+      this.#refuse(request, flow);
+    }
+    flow.end({ code: "EPROTO", detail: `${flow.id}: ${reason}` });
+  }
+
+  #call<Args extends readonly unknown[]>(handlers: readonly ((...args: Args) => void)[], ...args: Args): void {
+    for (const handler of handlers) {
+      try {
+        handler(...args);
+      } catch (error) {
+        const report = this.#options.onHandlerError;
+        if (report !== undefined) report(error);
+        else {
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
+      }
+    }
+  }
+}
+
+/** Whether a connection may serve somebody who asked for these local ends. */
+function isFrom(flow: StreamFlow, address: string | undefined, port: number | undefined): boolean {
+  if (flow.closed) return false;
+  if (address !== undefined && flow.local.address !== address) return false;
+  return port === undefined || flow.local.port === port;
+}

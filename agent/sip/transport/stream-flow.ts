@@ -1,0 +1,170 @@
+import type { Clock, Timer } from "../../base/clock.ts";
+import type { Endpoint, Flow, Protocol, TransportError } from "./flow.ts";
+import { type BrokenReason, StreamFramer } from "./framing.ts";
+import type { StreamEvents, StreamSocket } from "./sockets.ts";
+import type { TransportLimits } from "./transport.ts";
+
+/** What a connection tells its owner. */
+export interface StreamOwner {
+  message(bytes: Uint8Array, flow: StreamFlow): void;
+  broken(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void;
+  slow(flow: StreamFlow): void;
+  pong(flow: StreamFlow): void;
+  closed(flow: StreamFlow, error: TransportError | undefined): void;
+}
+
+const CRLF = Buffer.from("\r\n");
+
+/** One TCP (later TLS) connection: framing, keep-alive, time limits. */
+export class StreamFlow implements Flow {
+  readonly id: string;
+  readonly protocol: Protocol;
+  readonly reliable = true;
+  readonly remote: Endpoint;
+  /** True when the peer opened it. */
+  readonly inbound: boolean;
+  #local: Endpoint;
+  #connected: boolean;
+  #closed = false;
+  #socket: StreamSocket | undefined;
+  #deadline: Timer | undefined;
+  #phase: StreamFramer["phase"] = "idle";
+  #crlfs = 0;
+  readonly #framer = new StreamFramer();
+  readonly #clock: Clock;
+  readonly #limits: TransportLimits;
+  readonly #owner: StreamOwner;
+
+  constructor(options: {
+    readonly id: string;
+    readonly protocol: Protocol;
+    readonly local: Endpoint;
+    readonly remote: Endpoint;
+    readonly inbound: boolean;
+    readonly clock: Clock;
+    readonly limits: TransportLimits;
+    readonly owner: StreamOwner;
+  }) {
+    this.id = options.id;
+    this.protocol = options.protocol;
+    this.#local = options.local;
+    this.remote = options.remote;
+    this.inbound = options.inbound;
+    this.#connected = options.inbound;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#owner = options.owner;
+  }
+
+  get local(): Endpoint {
+    return this.#local;
+  }
+
+  get connected(): boolean {
+    return this.#connected && !this.#closed;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Gives the flow its socket, connected or connecting. */
+  attach(socket: StreamSocket): void {
+    this.#socket = socket;
+    if (this.#connected || this.#closed) return;
+    const { connect_ms } = this.#limits;
+    this.#deadline = this.#clock.after(connect_ms, () =>
+      this.abort({ code: "ETIMEDOUT", detail: `no connection within ${connect_ms} ms` }),
+    );
+  }
+
+  /** The socket's events, to be given to the adapter. */
+  readonly events: StreamEvents = {
+    connected: (local) => {
+      if (this.#closed) return;
+      this.#deadline?.cancel();
+      this.#deadline = undefined;
+      this.#local = local;
+      this.#connected = true;
+    },
+    data: (bytes) => this.#data(bytes),
+    closed: (error) => this.#end(error),
+  };
+
+  /** Why it cannot be written now; undefined when the bytes were taken. */
+  write(bytes: Uint8Array): TransportError | undefined {
+    if (this.#closed || this.#socket === undefined) return { code: "ECLOSED", detail: `${this.id} is closed` };
+    if (this.#socket.buffered + bytes.length > this.#limits.unsent_bytes) {
+      return { code: "ENOBUFS", detail: `${this.id}: the peer does not read` };
+    }
+    this.#socket.write(bytes);
+    return undefined;
+  }
+
+  /** Ends the connection after what was written; `error` says why when it is not in order. */
+  end(error?: TransportError): void {
+    const socket = this.#socket;
+    this.#end(error);
+    socket?.end();
+  }
+
+  /** Ends the connection now. */
+  abort(error: TransportError | undefined): void {
+    const socket = this.#socket;
+    this.#end(error);
+    socket?.destroy();
+  }
+
+  #end(error: TransportError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+    this.#owner.closed(this, error);
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    let messages = 0;
+    for (const frame of this.#framer.push(bytes)) {
+      if (this.#closed) return;
+      if (frame.type === "crlf") {
+        this.#keepAlive();
+        continue;
+      }
+      this.#crlfs = 0;
+      messages++;
+      if (frame.type === "message") this.#owner.message(frame.bytes, this);
+      else this.#owner.broken(frame.reason, frame.head, this);
+    }
+    this.#watch(messages > 0);
+  }
+
+  // RFC 5626 §4.4.1: who opened the connection pings with two CRLF; the other side answers with one.
+  #keepAlive(): void {
+    if (!this.inbound) {
+      this.#owner.pong(this);
+      return;
+    }
+    this.#crlfs++;
+    if (this.#crlfs < 2) return;
+    this.#crlfs = 0;
+    this.write(CRLF);
+  }
+
+  /** A message that has begun must be complete in time, so that nobody holds a connection by trickling. */
+  #watch(progressed: boolean): void {
+    if (this.#closed) return;
+    const phase = this.#framer.phase;
+    if (phase === this.#phase && !progressed) return;
+    this.#phase = phase;
+    this.#deadline?.cancel();
+    this.#deadline =
+      phase === "idle"
+        ? undefined
+        : this.#clock.after(this.#limits.message_ms, () => {
+            this.#owner.slow(this);
+            this.abort({ code: "ETIMEDOUT", detail: `${this.id}: a message did not come to its end` });
+          });
+  }
+}
