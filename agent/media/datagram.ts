@@ -40,7 +40,12 @@ function mediaSocket(socket: Socket): MediaSocket {
   return {
     port: socket.address().port,
     send(packet, port, address) {
-      if (open) socket.send(packet, port, address);
+      if (!open) return;
+      try {
+        socket.send(packet, port, address);
+      } catch {
+        // Lost, as if the network had dropped it: a thrown refusal must not end every other call.
+      }
     },
     close() {
       if (!open) return;

@@ -9,6 +9,7 @@ import { Errors } from "typebox/value";
 import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/errors.ts";
 import { createLog } from "../base/log.ts";
+import { installPracticeGuard } from "../base/practice-guard.ts";
 import { startMedia } from "./media-process.ts";
 
 const Config = Type.Object({
@@ -40,6 +41,7 @@ if (typeof config === "string") {
   process.exit(2);
 }
 const { run_dir, port_min, port_max, boot_id, practice, lan = false } = config;
+if (practice) installPracticeGuard({ lan });
 const log = createLog("media", { practice });
 const media = await startMedia(
   { socket_path: join(run_dir, "media.sock"), port_min, port_max, boot_id, practice, lan },

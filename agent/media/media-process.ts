@@ -3,6 +3,7 @@ import { type Clock, every } from "../base/clock.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { type LinkServer, serveLink } from "../base/link/link.ts";
 import type { Log } from "../base/log.ts";
+import { isAttached, isLoopback } from "../base/practice-guard.ts";
 import { loadAnnouncements } from "./announcements.ts";
 import { openMediaSocket } from "./datagram.ts";
 import { LocalRelay } from "./local-relay.ts";
@@ -16,8 +17,9 @@ export interface MediaConfig {
   /** Inclusive. */
   readonly port_max: number;
   readonly boot_id: string;
-  /** Practice: packets go only to this machine, and with `lan` to private addresses of the LAN's phones. */
+  /** Packets go only to this machine. */
   readonly practice: boolean;
+  /** In practice: also to phones of directly attached networks. */
   readonly lan: boolean;
 }
 
@@ -33,7 +35,7 @@ export async function startMedia(config: MediaConfig, clock: Clock, log: Log): P
     port_max: config.port_max,
     openSocket: openMediaSocket,
     announcements: loadAnnouncements((name, reason) => log.error("announcement cannot be played", { name, reason })),
-    allows: config.practice ? (address) => isPracticeAddress(address, config.lan) : () => true,
+    allows: config.practice ? (address) => isLoopback(address) || (config.lan && isAttached(address)) : () => true,
   });
   let orphaned_ms: number | undefined = clock.now();
   const link: LinkServer = await serveLink(
@@ -72,14 +74,4 @@ export async function startMedia(config: MediaConfig, clock: Clock, log: Log): P
       await link.close();
     },
   };
-}
-
-/** Loopback, and with `lan` the private and link-local ranges (RFC 1918, 3927, 4193, 4291). */
-export function isPracticeAddress(address: string, lan: boolean): boolean {
-  if (address === "::1" || address.startsWith("127.")) return true;
-  if (!lan) return false;
-  const [a = 0, b = 0] = address.split(".").map(Number);
-  if (!address.includes(":"))
-    return a === 10 || (a === 172 && b >= 16 && b <= 31) || (a === 192 && b === 168) || (a === 169 && b === 254);
-  return /^(f[cd]|fe[89ab])/.test(address);
 }
