@@ -1,6 +1,6 @@
 import type { DrillRecord, HoldfastEvent } from "../events.ts";
 import type { Binding, CallbackEntry, Snapshot } from "../snapshot.ts";
-import type { CellularStatus, EngineStatus } from "../status.ts";
+import type { CellularStatus, EngineStatus, StatusDocument } from "../status.ts";
 
 /** Raised by one when a change is not additive; processes of different versions refuse each other. */
 export const LINK_VERSION = 1;
@@ -15,12 +15,16 @@ export interface Telemetry {
   "engine.bindings": { readonly bindings: readonly Binding[]; readonly callbacks: readonly CallbackEntry[] };
   "engine.learned": { readonly first_response_p99_ms: Readonly<Record<string, number>> };
   "site.snapshot": Snapshot;
+  /** From the practice world: how its cable is, on connecting and on every change. */
+  "practice.status": { readonly wan: "plugged" | "pulled" };
 }
 
 /** Questions with one answer. `media.*` carry the Relay port; their shapes are in agent/media/relay.ts. */
 export interface Requests {
   "drill.start": { question: { by: string; duration_ms: number }; answer: { drill: string; ends_wall: number } };
   "drill.stop": { question: { by: string }; answer: { record: DrillRecord } };
+  /** To `site`: the document that page and NOC read. */
+  "status.read": { question: Record<string, never>; answer: StatusDocument };
   /** To the practice world only. */
   "practice.cable": { question: { wan: "plugged" | "pulled" }; answer: { wan: "plugged" | "pulled" } };
   /** Makes a practice phone dial; resolves when the call is over or stands, with what happened, line by line. */
