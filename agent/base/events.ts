@@ -26,7 +26,9 @@ export type AttemptOutcome =
   | "refused"
   | "no_response"
   | "send_error"
-  | "late_answer_released";
+  | "late_answer_released"
+  /** Answered, then its path failed and no sound came any more. */
+  | "path_lost";
 
 /** `data` of each event type. Types only grow; a field is never reused for another meaning. */
 export interface EventData {

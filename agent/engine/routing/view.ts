@@ -1,0 +1,17 @@
+import type { Mode } from "../../base/events.ts";
+import type { Trunks } from "../trunks/trunk.ts";
+import type { RoutingView } from "./plan-types.ts";
+
+/** What planning may see of the trunks now. A path in `lost` counts as down: an answered 911 call died on it just now. */
+export function routingView(mode: Mode, trunks: Trunks, lost: ReadonlySet<string> = new Set()): RoutingView {
+  return {
+    mode,
+    trunks: trunks.all().map(({ id, kind, roles, health, path }) => ({
+      id,
+      kind,
+      roles,
+      state: health.state,
+      path: { id: path.id, kind: path.kind, state: lost.has(path.id) ? "down" : path.health.state },
+    })),
+  };
+}
