@@ -40,7 +40,7 @@ describe("Calling", () => {
     expect(run({ reliable: true, retransmitAt_ms: [40] }, start).effects).toEqual(["send", "B=32000"]);
   });
   test("Timer A doubles without a ceiling", () => {
-    const inputs = [start];
+    const inputs: InviteClientInput[] = [start];
     const delays: (string | undefined)[] = [];
     for (let n = 0; n < 6; n++) {
       inputs.push(fire("A"));

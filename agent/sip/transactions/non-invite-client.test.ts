@@ -42,7 +42,7 @@ describe("Trying", () => {
     expect(run({ reliable: true }, start)).toEqual({ state: "Trying", effects: ["send", "F=32000"] });
   });
   test("Timer E doubles up to T2", () => {
-    const inputs = [start];
+    const inputs: NonInviteClientInput[] = [start];
     const delays: (string | undefined)[] = [];
     for (let n = 0; n < 5; n++) {
       inputs.push(fire("E"));
