@@ -64,7 +64,7 @@ describe("Completed", () => {
 });
 
 test("a request that nobody answers does not stay for ever", () => {
-  expect(run(false, start)).toEqual({ state: "Trying", effects: ["Unanswered=32000"] });
+  expect(run(false, start)).toEqual({ state: "Trying", effects: ["Unanswered=37000"] });
   expect(run(false, start, fire("Unanswered"))).toEqual({ state: "Terminated", effects: ["timeout"] });
   expect(run(false, start, respond(100), fire("Unanswered")).state).toBe("Terminated");
 });

@@ -11,8 +11,8 @@ export type NonInviteServerState =
   | { readonly name: "Terminated" };
 
 /**
- * `Unanswered` is no timer of the RFC: 64*T1 after the request its client has given up (Timer F), so that no response
- * is of use any more (RFC 4320 §4.2) and the transaction must not stay for ever.
+ * `Unanswered` is no timer of the RFC: 64*T1 after the request its client has given up (Timer F) and no response is of
+ * use any more (RFC 4320 §4.2), so the transaction must not stay for ever; T4 later its last repetition has come in.
  */
 export type NonInviteServerTimer = "J" | "Unanswered";
 
@@ -55,7 +55,7 @@ export function nonInviteServer(
             return go<NonInviteServerState, NonInviteServerEffect>(state, {
               type: "start-timer",
               timer: "Unanswered",
-              after_ms: timeout_ms,
+              after_ms: timeout_ms + setting.timers.t4_ms,
             });
           case "request":
             return state.name === "Proceeding" ? go(state, SEND_AGAIN) : go(state);
