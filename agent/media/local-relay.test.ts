@@ -124,6 +124,14 @@ describe("a bridged call", () => {
     expect(await phone.next()).toMatchObject({ packet: report, port: phonePort });
   });
 
+  test("RTCP on the RTP port of a peer that does not multiplex is dropped", async () => {
+    const { phone, phonePort, trunk } = await call();
+    phone.send(Buffer.from("80c9000100000001", "hex"), phonePort);
+    phone.sendRtp({ sequence: 101 }, phonePort);
+    expect((await trunk.nextRtp()).sequence).toBe(101);
+    expect((await info("phone")).packets_dropped).toBe(1);
+  });
+
   test("works over IPv6", async () => {
     const phone = await peer("::1");
     const trunk = await peer();
@@ -273,15 +281,44 @@ describe("sound of the relay's own", () => {
     await relay.play("phone", { payload_type: PCMU, sound: US_TONES.busy });
     expect((await info("phone")).playing).toBe(true);
     expect(await phone.nextRtp()).toMatchObject({ ssrc: 2, sequence: 201, timestamp: 2160, marker: true });
-    trunk.sendRtp({ ssrc: 2, sequence: 201, timestamp: 2160 }, trunkPort);
+    trunk.sendRtp({ ssrc: 2, sequence: 201, timestamp: 2160, payload: Uint8Array.of(1) }, trunkPort);
     phone.sendRtp({ ssrc: 1, sequence: 101 }, phonePort);
     expect(await trunk.nextRtp()).toMatchObject({ ssrc: 1, sequence: 101 });
-    // Heard in full duplex: the phone's packet came through, the trunk's did not.
     await relay.stop("phone");
     clock.advance(20);
-    trunk.sendRtp({ ssrc: 2, sequence: 202, timestamp: 2320 }, trunkPort);
-    expect(await phone.nextRtp()).toMatchObject({ ssrc: 2, sequence: 202, timestamp: 2320, marker: true });
+    trunk.sendRtp({ ssrc: 2, sequence: 202, timestamp: 2320, payload: Uint8Array.of(2) }, trunkPort);
+    expect(await phone.nextRtp()).toEqual({
+      ssrc: 2,
+      sequence: 202,
+      timestamp: 2320,
+      marker: true,
+      payload_type: 0,
+      payload: Buffer.of(2),
+    });
     expect(phone.unread).toBe(0);
+  });
+
+  test("RTCP is withheld while it would be untrue, and fitted to the renumbered stream afterwards", async () => {
+    const { phone, trunk, trunkPort } = await call();
+    const trunkRtcp = await peer();
+    const phoneRtcp = await peer();
+    await relay.setPeer("phone", { ...towards(phone), rtcp_port: phoneRtcp.port });
+    const report = (timestamp: string) =>
+      Buffer.from(`80c8000600000002ffffffffffffffff${timestamp}0000000100000001`, "hex");
+    await relay.play("phone", { payload_type: PCMU, sound: US_TONES.busy });
+    await phone.next();
+    trunkRtcp.send(report("000007d0"), trunkPort + 1);
+    clock.advance(20);
+    await phone.next();
+    await relay.stop("phone");
+    clock.advance(20);
+    // The source stood still beneath the sound: its next packet is two behind what the phone has had.
+    trunk.sendRtp({ ssrc: 2, sequence: 201, timestamp: 2000 + 160 }, trunkPort);
+    const { timestamp } = await phone.nextRtp();
+    expect(timestamp).toBe(2000 + 3 * 160);
+    trunkRtcp.send(report("00000870"), trunkPort + 1);
+    expect((await phoneRtcp.next()).packet).toEqual(report("000009b0"));
+    expect(phoneRtcp.unread).toBe(0);
   });
 
   test.each(Object.entries(ANNOUNCEMENTS))(

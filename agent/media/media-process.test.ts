@@ -216,13 +216,13 @@ describe("endpoints that nobody owns", () => {
     await client.list();
     clock.advance(ORPHAN_SILENCE_MS * 100);
     expect(await ids()).toEqual(["call"]);
+    client.disconnect();
+    await engineGone.promise;
     const reached = Promise.withResolvers<void>();
     const cli = connectLink({ ...basics(), name: "cli", handlers: {} }, () => reached.resolve());
     cleanUp.push(() => cli.close());
     await reached.promise;
-    client.disconnect();
-    await engineGone.promise;
-    expect(cli.connected).toBe(true);
+    expect(await cli.ask("media.call", { method: "list", args: [] })).toMatchObject([{ id: "call" }]);
     clock.advance(ORPHAN_SILENCE_MS + REAP_INTERVAL_MS);
     expect(await ids()).toEqual([]);
   });

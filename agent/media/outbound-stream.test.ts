@@ -40,6 +40,20 @@ describe("the stream that a peer hears", () => {
     expect(relayed(stream, 6, 2280, 9, 160)).toEqual({ sequence: 2, timestamp: 2280, ssrc: 9, marker: false });
   });
 
+  test("a second playback is continued from where it ended, not from the first", () => {
+    const stream = new OutboundStream();
+    stream.take(0);
+    played(stream, true, 0, 0);
+    relayed(stream, 1, 160, 9, 20);
+    stream.take(40);
+    played(stream, true, 0, 40);
+    const last = played(stream, false, 0, 60);
+    // The source was held beneath the sound: its next packet is its second.
+    const next = relayed(stream, 2, 320, 9, 80);
+    expect((next.sequence - last.sequence + 65536) % 65536).toBe(1);
+    expect((next.timestamp - last.timestamp + 2 ** 32) % 2 ** 32).toBe(160);
+  });
+
   test("joins another source without a jump when the call has moved", () => {
     const stream = new OutboundStream();
     stream.take(0);
