@@ -106,13 +106,7 @@ export function unescapeText(text: string): string {
 
 /** Escapes what a user part may not hold unescaped (RFC 3261 §25.1 user). */
 export function escapeUser(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/gu, (character) =>
-      [...new TextEncoder().encode(character)]
-        .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`)
-        .join(""),
-    );
+  return text.toWellFormed().replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]+/g, encodeURIComponent);
 }
 
 /** The user part with escapes resolved: what was dialled. */
