@@ -4,10 +4,9 @@ import { loadAnnouncements } from "./announcements.ts";
 import { canonicalAddress, openMediaSocket } from "./datagram.ts";
 import { decodeG711, PCMA, PCMU } from "./g711.ts";
 import { LocalRelay } from "./local-relay.ts";
-import { ANNOUNCEMENTS, type EndpointInfo } from "./relay.ts";
+import { ANNOUNCEMENTS, type EndpointInfo, US_TONES } from "./relay.ts";
 import type { RtpPacket } from "./rtp.ts";
 import { detectTones } from "./tone-detection.ts";
-import { US_TONES } from "./tones.ts";
 import { UdpPeer } from "./udp-peer.ts";
 
 const HERE = "127.0.0.1";

@@ -11,8 +11,8 @@ import { type Log, silentLog } from "../base/log.ts";
 import { ManualClock } from "../base/manual-clock.ts";
 import { type MediaProcess, startMedia } from "./media-process.ts";
 import { EMERGENCY_SILENCE_MS, ORPHAN_SILENCE_MS, REAP_INTERVAL_MS } from "./orphans.ts";
+import { US_TONES } from "./relay.ts";
 import { ANSWER_WITHIN_MS, connectRelay, type RelayClient } from "./relay-client.ts";
-import { US_TONES } from "./tones.ts";
 import { UdpPeer } from "./udp-peer.ts";
 
 const HERE = "127.0.0.1";

@@ -47,11 +47,27 @@ export type Sound =
       readonly frequencies_hz: readonly number[];
       readonly on_ms: number;
       readonly off_ms: number;
-      /** How many cycles of on and off; 0 = until stopped. */
+      /** How many cycles of on and off; {@link UNTIL_STOPPED} has no end. */
       readonly repeat: number;
     }
   /** A named announcement shipped with the relay. */
   | { readonly kind: "announcement"; readonly name: string };
+
+/** `repeat` of a tone that plays until it is stopped. */
+export const UNTIL_STOPPED = 0;
+
+function progressTone(frequencies_hz: readonly number[], on_ms: number, off_ms: number) {
+  return { kind: "tone", frequencies_hz, on_ms, off_ms, repeat: UNTIL_STOPPED } as const;
+}
+
+/** North American call-progress tones (precise tone plan: Telcordia GR-506; ITU-T E.180 Supplement 2). */
+export const US_TONES = {
+  dial: progressTone([350, 440], 1000, 0),
+  ringback: progressTone([440, 480], 2000, 4000),
+  busy: progressTone([480, 620], 500, 500),
+  /** Also "fast busy", congestion: no way through the network. */
+  reorder: progressTone([480, 620], 250, 250),
+} as const satisfies Record<string, Sound>;
 
 /** The announcements there are: what they say and how long that takes. */
 export const ANNOUNCEMENTS = {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { decodeG711, encodeG711, PCMA, PCMU, SAMPLE_RATE_HZ } from "./g711.ts";
+import { US_TONES } from "./relay.ts";
 import { detectTones } from "./tone-detection.ts";
-import { synthesize, toneSamples, US_TONES } from "./tones.ts";
+import { synthesize, toneSamples } from "./tones.ts";
 
 const CANDIDATES = [350, 440, 480, 620, 700, 850, 1000, 1200, 1400, 1700, 2100];
 

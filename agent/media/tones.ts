@@ -1,24 +1,8 @@
-/** Call-progress tones: the North American precise tone plan, and their synthesis. */
+/** Synthesis of tones. */
 import { SAMPLE_RATE_HZ } from "./g711.ts";
-import type { Sound } from "./relay.ts";
+import { type Sound, UNTIL_STOPPED } from "./relay.ts";
 
 type Tone = Extract<Sound, { kind: "tone" }>;
-
-/** Plays until stopped. */
-export const UNTIL_STOPPED = 0;
-
-function tone(frequencies_hz: readonly number[], on_ms: number, off_ms: number): Tone {
-  return { kind: "tone", frequencies_hz, on_ms, off_ms, repeat: UNTIL_STOPPED };
-}
-
-/** Precise tone plan (Telcordia GR-506; ITU-T E.180 Supplement 2, United States). */
-export const US_TONES = {
-  dial: tone([350, 440], 1000, 0),
-  ringback: tone([440, 480], 2000, 4000),
-  busy: tone([480, 620], 500, 500),
-  /** Also "fast busy", congestion: no way through the network. */
-  reorder: tone([480, 620], 250, 250),
-} as const satisfies Record<string, Tone>;
 
 /**
  * −16 dBm0 for each frequency, within GR-506's range for call progress: full scale of G.711 is +3.17 dBm0 (μ-law).
