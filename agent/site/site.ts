@@ -1,0 +1,312 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { AlarmBoard } from "../base/alarms.ts";
+import { type Clock, every } from "../base/clock.ts";
+import type { SiteConfig } from "../base/config/schema.ts";
+import { errorText, HoldfastError } from "../base/errors.ts";
+import { createEventFactory } from "../base/events.ts";
+import type { LinkHandlers } from "../base/link/channel.ts";
+import { connectLink, type LinkServer, serveLink } from "../base/link/link.ts";
+import type { Requests, RequestType, Telemetry } from "../base/link/messages.ts";
+import type { Log } from "../base/log.ts";
+import { permitLive } from "../base/practice-guard.ts";
+import type { StatusDocument } from "../base/status.ts";
+import { buildApi } from "./api/app.ts";
+import { ApiListeners } from "./api/listeners.ts";
+import { loadTokens, type RoleToken, rolesOf } from "./api/tokens.ts";
+import { SiteFile } from "./config/site-file.ts";
+import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
+import { HostHealth } from "./host/host-health.ts";
+import { clockQuality, machineBootId } from "./host/machine.ts";
+import { locationLines } from "./locations/location-lines.ts";
+import {
+  drillStart,
+  drillStop,
+  type Operations,
+  type Operator,
+  perform,
+  ROLES,
+  statusRead,
+} from "./operations/operations.ts";
+import { OwnEvents } from "./own-events.ts";
+import { StatusBoard } from "./status/status-board.ts";
+import { Store } from "./store/store.ts";
+import { VERSION } from "./version.ts";
+import { ownHosts, webAddresses } from "./web-addresses.ts";
+
+const MEDIA_ASKED_EVERY_MS = 2000;
+const PRACTICE_CALL_PATIENCE_MS = 60_000;
+const QUARANTINE_ALARM_MS = 24 * 3_600_000;
+const WEB_ROOT = new URL("../../web-ui/dist", import.meta.url).pathname;
+const NOBODY = { id: "unconfigured", name: "Not configured" };
+
+export interface SiteOptions {
+  readonly config_file: string;
+  readonly state_dir: string;
+  readonly run_dir: string;
+  readonly practice: boolean;
+  readonly lan: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly web_root?: string;
+}
+
+export interface RunningSite {
+  readonly status: () => StatusDocument;
+  /** `address port` of each place where the page listens. */
+  readonly listening: () => readonly string[];
+  close(): Promise<void>;
+}
+
+/** Puts the site process together and runs it. Nothing that goes wrong here reaches a call. */
+export async function startSite(options: SiteOptions): Promise<RunningSite> {
+  const { clock, log, practice, state_dir, run_dir } = options;
+  mkdirSync(state_dir, { recursive: true, mode: 0o750 });
+  const boot_id = machineBootId(clock.wall());
+  const quality = () => clockQuality(clock.wall());
+
+  const keeper = new SnapshotKeeper({
+    file: join(state_dir, "snapshot.json"),
+    practice,
+    clock,
+    onFault: (detail) => alarms.set("store.failing", "snapshot", detail !== undefined, detail ?? ""),
+  });
+  const config = (): SiteConfig | undefined => siteFile.config;
+  const event = createEventFactory(
+    clock,
+    () => ({
+      org: config()?.org.id ?? NOBODY.id,
+      site: config()?.site.id ?? NOBODY.id,
+      box: config()?.box.id ?? NOBODY.id,
+      boot_id,
+      practice,
+    }),
+    quality,
+  );
+  const alarms = new AlarmBoard(
+    () => clock.wall(),
+    ({ change, alarm: { code, subject, severity, detail } }) => {
+      own.record(event(change === "raised" ? "alarm.raised" : "alarm.cleared", subject, { code, severity, detail }));
+      board.touch();
+    },
+  );
+  const siteFile = new SiteFile({
+    file: options.config_file,
+    practice,
+    clock,
+    lastGood: keeper.lastGood,
+    onApplied(applied, hash) {
+      if (!practice) permitLive(applied.live);
+      alarms.clear("config.rejected", "");
+      const changed = keeper.snapshot?.config_hash !== hash;
+      const snapshot = keeper.configIs(applied);
+      link?.telemetry("engine", "site.snapshot", snapshot);
+      if (changed) own.record(event("config.applied", "", { config_hash: hash }));
+      log.info("site file applied", { config_hash: hash });
+      configured();
+    },
+    onRejected(faults) {
+      log.error("site file rejected", { faults });
+      alarms.clear("config.rejected", "");
+      alarms.raise("config.rejected", "", faults.slice(0, 5).join("; "));
+      own.record(event("config.rejected", "", { faults: faults.slice(0, 50) }));
+    },
+  });
+
+  const deferred: (() => void)[] = [];
+  const store = new Store({
+    file: join(state_dir, "holdfast.db"),
+    clock,
+    log,
+    // The store reports its first opening before the rest stands.
+    onFault: (detail) => later(() => alarms.set("store.failing", "database", detail !== undefined, detail ?? "")),
+    onQuarantined: (file, detail) =>
+      later(() => {
+        own.record(event("store.quarantined", "", { file, detail }));
+        alarms.raise("store.quarantined", "", `Set aside as ${file}: ${detail}`);
+        clock.after(QUARANTINE_ALARM_MS, () => alarms.clear("store.quarantined", ""));
+      }),
+  });
+  const own = new OwnEvents(join(run_dir, "site.journal"), store, log);
+  const health = new HostHealth(clock, state_dir);
+  const board = new StatusBoard({
+    clock,
+    practice,
+    alarms,
+    sources: {
+      identity() {
+        const now = config();
+        return {
+          org: now?.org ?? NOBODY,
+          site: {
+            id: now?.site.id ?? NOBODY.id,
+            name: now?.site.name ?? NOBODY.name,
+            main_number: now?.site.main_number ?? "",
+          },
+          box: { id: now?.box.id ?? NOBODY.id, version: VERSION, boot_id },
+        };
+      },
+      power: () => ({ source: "unknown", since_wall: 0, ups: [], gpio: [] }),
+      host: () => health.status,
+      noc: () => ({
+        state: "not_configured",
+        since_wall: 0,
+        broker: undefined,
+        path: undefined,
+        waiting_events: store.waiting,
+      }),
+      clockQuality: quality,
+      alarms: () => [],
+      cellularExpected: () => (config()?.modems.length ?? 0) > 0,
+    },
+  });
+  let ready = false;
+  function later(work: () => void): void {
+    if (ready) work();
+    else deferred.push(work);
+  }
+
+  const basics = { name: "site", boot_id, clock, log } as const;
+  const media = connectLink({ ...basics, socket_path: join(run_dir, "media.sock"), handlers: {} });
+  const mediaAsked = every(clock, MEDIA_ASKED_EVERY_MS, () => {
+    // Any answer, a refusal too, is a sign of life.
+    if (media.connected)
+      media.ask("media.call", { method: "list", args: [] }).then(
+        () => board.heard("media"),
+        () => {},
+      );
+  });
+  const world = practice
+    ? connectLink(
+        {
+          ...basics,
+          socket_path: join(run_dir, "practice.sock"),
+          handlers: {
+            telemetry(type, data) {
+              if (type === "practice.status") board.cableIs((data as Telemetry["practice.status"]).wan);
+            },
+          },
+        },
+        (connected) => {
+          if (!connected) board.cableIs(undefined);
+        },
+      )
+    : undefined;
+
+  const operations: Operations = {
+    practice,
+    ports: {
+      status: () => board.document(),
+      drillMaxMs: () => config()?.drill.max_ms ?? 1_800_000,
+      engine: (type, question) => askEngine(type, question),
+      practice(type, question) {
+        if (world === undefined) return Promise.reject(new HoldfastError("link.closed", "There is no practice world."));
+        return world.ask(type, question, PRACTICE_CALL_PATIENCE_MS);
+      },
+    },
+  };
+  const cli: Operator = { by: "cli", roles: new Set(ROLES) };
+  const handlers: LinkHandlers = {
+    telemetry(type, data) {
+      if (type === "engine.status") board.engineSaid(data as Telemetry["engine.status"]);
+      else if (type === "cellular.status") board.cellularSaid(data as Telemetry["cellular.status"]);
+      else if (type === "engine.bindings") keeper.bindingsAre(data as Telemetry["engine.bindings"]);
+      else if (type === "engine.learned") keeper.learned(data as Telemetry["engine.learned"]);
+    },
+    record: (recorded, acknowledge) => store.add(recorded, acknowledge),
+    // The socket is the box's own user's, so whoever reaches it may act in every role.
+    async ask<T extends RequestType>(type: T, question: Requests[T]["question"]): Promise<Requests[T]["answer"]> {
+      const answer = await answerCli(type, question);
+      return answer as Requests[T]["answer"];
+    },
+  };
+  async function answerCli(type: RequestType, question: unknown): Promise<unknown> {
+    const { by, ...rest } = question as { by?: unknown };
+    const operator = typeof by === "string" ? { ...cli, by } : cli;
+    if (type === "drill.start") return perform(operations, drillStart, rest, operator);
+    if (type === "drill.stop") return perform(operations, drillStop, {}, operator);
+    if (type === "status.read") return perform(operations, statusRead, {}, operator);
+    throw new HoldfastError("link.refused", `${type} is not answered by site.`);
+  }
+  function askEngine<T extends "drill.start" | "drill.stop">(
+    type: T,
+    question: Requests[T]["question"],
+  ): Promise<Requests[T]["answer"]> {
+    if (link === undefined) return Promise.reject(new HoldfastError("link.closed", "The engine is not connected."));
+    return link.ask("engine", type, question);
+  }
+
+  let link: LinkServer | undefined;
+  const listeners = new ApiListeners(clock, log, () =>
+    buildApi({
+      practice,
+      version: VERSION,
+      log,
+      operations,
+      store,
+      stream: {
+        clock,
+        status: () => board.document(),
+        onStatus: (listener) => board.onChange(listener),
+        onEvent: (listener) => store.onStored(listener),
+        eventsAfter: (seq, limit) => store.eventsAfter(seq, limit),
+        get lastSeq() {
+          return store.lastSeq;
+        },
+      },
+      ownHosts: () => ownHosts(config()),
+      rolesOf: (token) => rolesOf(tokens, token),
+      locations: () => {
+        const now = config();
+        return now === undefined ? [] : locationLines(now);
+      },
+      web_root: options.web_root ?? WEB_ROOT,
+    }),
+  );
+  function configured(): void {
+    void listeners.want(webAddresses(config(), { practice, lan: options.lan }));
+    board.touch();
+  }
+
+  const tokens = practice ? [] : roleTokens(join(state_dir, "tokens.json"), log);
+  link = await serveLink({ ...basics, socket_path: join(run_dir, "site.sock"), handlers }, (peer, connected) => {
+    if (peer === "engine" && connected && keeper.snapshot !== undefined) {
+      link?.telemetry("engine", "site.snapshot", keeper.snapshot);
+    }
+  });
+  ready = true;
+  for (const work of deferred.splice(0)) work();
+  siteFile.start();
+  own.record(event("box.started", "site", { process: "site", version: VERSION, config_hash: siteFile.hash }));
+  await listeners.want(webAddresses(config(), { practice, lan: options.lan }));
+
+  return {
+    status: () => board.document(),
+    listening: () => listeners.listening,
+    async close() {
+      mediaAsked.cancel();
+      siteFile.close();
+      health.close();
+      media.close();
+      world?.close();
+      await listeners.close();
+      await link?.close();
+      board.close();
+      keeper.close();
+      store.close();
+      own.close();
+    },
+  };
+}
+
+/** Without tokens nobody can act over HTTP; the page itself needs none. */
+function roleTokens(file: string, log: Log): readonly RoleToken[] {
+  try {
+    const { tokens, made } = loadTokens(file);
+    if (made) log.info("role tokens made; give each person the token of their role", { file });
+    return tokens;
+  } catch (error) {
+    log.error("role tokens can be neither read nor written", { file, detail: errorText(error) });
+    return [];
+  }
+}
