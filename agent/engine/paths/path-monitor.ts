@@ -1,0 +1,264 @@
+import { type Clock, every, type Timer } from "../../base/clock.ts";
+import type { PathConfig } from "../../base/config/schema.ts";
+import type { Evidence, HealthState } from "../../base/events.ts";
+import { Runner } from "../../base/fsm.ts";
+import type { Log } from "../../base/log.ts";
+import type { PathStatus } from "../../base/status.ts";
+import { isLoopback } from "../../sip/transport/ip-address.ts";
+import type { OpenProbeSocket } from "./datagram-socket.ts";
+import type { IpCommand } from "./ip-command.ts";
+import { type LinkFacts, UNKNOWN_FACTS } from "./link-facts.ts";
+import { judgeLink, LinkWatcher } from "./link-watcher.ts";
+import type { Health, Path } from "./path.ts";
+import { PathProbes } from "./path-probes.ts";
+import type { PathResolver } from "./resolver.ts";
+import type { TryCanary } from "./tcp-canary.ts";
+import {
+  initialVerdict,
+  type Verdict,
+  type VerdictEffect,
+  type VerdictInput,
+  type VerdictRules,
+  type VerdictTimer,
+  verdictMachine,
+} from "./verdict.ts";
+
+export interface PathPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ip: IpCommand;
+  readonly openSocket: OpenProbeSocket;
+  readonly tryCanary: TryCanary;
+  readonly random: () => number;
+}
+
+/** What trunks tell their path in passing, and what the path asks of them. */
+export interface Testimony {
+  /** A SIP peer beyond this path answered something sent at `sent_ms`. */
+  heard(witness: string, source: string, sent_ms: number, detail: string): void;
+  /** It did not answer in time. */
+  unanswered(witness: string, source: string, sent_ms: number, detail: string): void;
+  /** The kernel refused to send: read the link again now. */
+  recheck(): void;
+  /** The path is in doubt: ask your peer now. */
+  onDoubt(listener: (urgent: boolean, reason: string) => void): void;
+}
+
+/** Somewhere no packet is ever sent: documentation network (RFC 5737), looked up only. */
+const NOWHERE = { v4: "192.0.2.1", v6: "2001:db8::1" } as const;
+
+export class PathMonitor implements Path, Testimony {
+  readonly id: string;
+  readonly kind: PathConfig["kind"];
+  readonly #config: PathConfig;
+  readonly #clock: Clock;
+  readonly #resolver: PathResolver;
+  readonly #runner: Runner<Verdict, VerdictInput, VerdictEffect>;
+  readonly #watcher: LinkWatcher;
+  readonly #probes: PathProbes;
+  readonly #timers = new Map<VerdictTimer, Timer>();
+  readonly #doubt: ((urgent: boolean, reason: string) => void)[] = [];
+  readonly #onChange: (path: PathMonitor, from: HealthState | undefined) => void;
+  readonly #log: Log;
+  #quality: Timer | undefined;
+  #facts: LinkFacts = UNKNOWN_FACTS;
+  #localAddress: string | undefined;
+
+  constructor(
+    config: PathConfig,
+    rules: VerdictRules,
+    ports: PathPorts,
+    resolver: PathResolver,
+    onChange: (path: PathMonitor, from: HealthState | undefined) => void,
+  ) {
+    this.id = config.id;
+    this.kind = config.kind;
+    this.#config = config;
+    this.#clock = ports.clock;
+    this.#log = ports.log.child({ path: config.id });
+    this.#resolver = resolver;
+    this.#onChange = onChange;
+    // A modem's voice path is a SIP peer on this machine.
+    this.#localAddress = config.address ?? (config.kind === "modem" ? "127.0.0.1" : undefined);
+    this.#runner = new Runner(verdictMachine(rules), initialVerdict(ports.clock.now()), (effect) =>
+      this.#perform(effect),
+    );
+    this.#watcher = new LinkWatcher(
+      ports.clock,
+      ports.ip,
+      {
+        interface: config.interface,
+        address: config.address,
+        gateway: config.gateway,
+        destination: destinationOf(config),
+      },
+      (facts) => this.#learn(facts),
+    );
+    this.#probes = new PathProbes(config, ports, {
+      alive: (witness, source, decisive, sent_ms, detail) =>
+        this.#feed({ kind: "alive", witness, source, decisive, sent_ms, detail }),
+      silent: (witness, source, decisive, sent_ms, detail) =>
+        this.#feed({ kind: "silent", witness, source, decisive, sent_ms, detail }),
+      burstOver: (detail) => this.#feed({ kind: "burst_over", detail }),
+      note: (source, verdict, detail) => this.#feed({ kind: "note", source, verdict, detail }),
+      refused: () => this.recheck(),
+    });
+  }
+
+  start(): void {
+    if (!this.#watcher.watches && this.#localAddress !== undefined) {
+      const detail = isLoopback(this.#localAddress)
+        ? `loopback address ${this.#localAddress}: no link to watch`
+        : `address ${this.#localAddress}: no interface named`;
+      this.#feed({ kind: "link", source: "address", usable: undefined, detail });
+    }
+    this.#watcher.read();
+    this.#probes.use(this.#localAddress, this.#facts.addresses);
+    this.#quality = every(this.#clock, 1_000, () =>
+      this.#feed({ kind: "quality", loss_percent: this.loss_percent, rtt_ms: this.rtt_ms }),
+    );
+  }
+
+  close(): void {
+    this.#quality?.cancel();
+    this.#watcher.close();
+    this.#probes.close();
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+
+  get health(): Health {
+    const { state, since_ms, evidence } = this.#runner.state;
+    return { state, since_ms, evidence: [...evidence.values()] };
+  }
+
+  get localAddress(): string | undefined {
+    return this.#localAddress;
+  }
+
+  get rtt_ms(): number | undefined {
+    return this.#probes.rtt_ms;
+  }
+
+  get loss_percent(): number | undefined {
+    return this.#probes.loss_percent;
+  }
+
+  resolve(host: string): Promise<readonly string[]> {
+    return this.#resolver.resolve(host, this.#localAddress);
+  }
+
+  suspect(reason: string): void {
+    this.#feed({ kind: "suspect", reason });
+  }
+
+  heard(witness: string, source: string, sent_ms: number, detail: string): void {
+    this.#feed({ kind: "alive", witness, source, decisive: false, sent_ms, detail });
+  }
+
+  unanswered(witness: string, source: string, sent_ms: number, detail: string): void {
+    this.#feed({ kind: "silent", witness, source, decisive: false, sent_ms, detail });
+  }
+
+  recheck(): void {
+    this.#watcher.read();
+  }
+
+  onDoubt(listener: (urgent: boolean, reason: string) => void): void {
+    this.#doubt.push(listener);
+  }
+
+  status(): PathStatus {
+    const { state, since_ms, evidence } = this.health;
+    return {
+      id: this.id,
+      kind: this.kind,
+      state,
+      since_wall: this.#clock.wall() - (this.#clock.now() - since_ms),
+      evidence,
+      rtt_ms: this.rtt_ms,
+      loss_percent: this.loss_percent,
+    };
+  }
+
+  #learn(facts: LinkFacts): void {
+    this.#facts = facts;
+    const address = this.#config.address ?? facts.addresses[0]?.address;
+    if (this.#config.address === undefined && address !== this.#localAddress && facts.present !== undefined) {
+      const before = this.#localAddress;
+      this.#localAddress = address;
+      this.#resolver.expire();
+      this.#feed({ kind: "readdressed", detail: `${before ?? "none"} → ${address ?? "none"}` });
+      this.#log.info("path address changed", { from: before, to: address });
+      this.#onChange(this, undefined);
+    }
+    this.#probes.use(this.#localAddress, facts.addresses);
+    const judged = judgeLink(facts, this.#config.address);
+    const { link, evidence } = this.#runner.state;
+    if (judged.usable !== link || evidence.get("link")?.detail !== judged.detail) {
+      this.#feed({ kind: "link", ...judged });
+    }
+    this.#gateway(facts);
+  }
+
+  #gateway({ gateway, neighbour }: LinkFacts): void {
+    if (gateway === undefined || neighbour === undefined) return;
+    const judged: Evidence["verdict"] =
+      neighbour === "FAILED" || neighbour === "INCOMPLETE"
+        ? "bad"
+        : neighbour === "REACHABLE" || neighbour === "PERMANENT"
+          ? "good"
+          : "unknown";
+    const detail = `gateway ${gateway} is ${neighbour}`;
+    const before = this.#runner.state.evidence.get("gateway");
+    if (before?.detail === detail) return;
+    this.#feed({ kind: "note", source: "gateway", verdict: judged, detail });
+    // The kernel has asked for the gateway's hardware address three times in vain.
+    if (neighbour === "FAILED") this.suspect(detail);
+  }
+
+  #perform(effect: VerdictEffect): void {
+    switch (effect.do) {
+      case "ask":
+        this.#probes.burst(effect.urgent);
+        for (const listener of this.#doubt) listener(effect.urgent, effect.reason);
+        return;
+      case "stop_asking":
+        this.#probes.endBurst();
+        return;
+      case "timer": {
+        this.#timers.get(effect.timer)?.cancel();
+        const { timer } = effect;
+        const delay_ms = effect.at_ms - this.#clock.now();
+        this.#timers.set(
+          timer,
+          this.#clock.after(Math.max(0, delay_ms), () => {
+            this.#timers.delete(timer);
+            this.#feed({ kind: "timeout", timer });
+          }),
+        );
+        return;
+      }
+      case "cancel":
+        this.#timers.get(effect.timer)?.cancel();
+        this.#timers.delete(effect.timer);
+        return;
+      case "changed":
+        this.#log.info("path verdict", { from: effect.from, to: effect.to, evidence: this.health.evidence });
+        this.#onChange(this, effect.from);
+    }
+  }
+
+  #feed(input: UnstampedInput): void {
+    this.#runner.feed({ ...input, at_ms: this.#clock.now(), at_wall: this.#clock.wall() });
+  }
+}
+
+type Unstamped<T> = T extends VerdictInput ? Omit<T, "at_ms" | "at_wall"> : never;
+type UnstampedInput = Unstamped<VerdictInput>;
+
+function destinationOf(config: PathConfig): string {
+  const named = config.echo_responders[0]?.address ?? config.tcp_canary?.address;
+  if (named !== undefined) return named;
+  return config.address?.includes(":") === true ? NOWHERE.v6 : NOWHERE.v4;
+}

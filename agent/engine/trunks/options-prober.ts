@@ -1,0 +1,160 @@
+import type { Clock, Timer } from "../../base/clock.ts";
+import { token } from "../../base/ids.ts";
+import { buildRequest } from "../../sip/messages/build.ts";
+import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import type { TransactionLayer } from "../../sip/transactions/layer.ts";
+import type { Flow, TransportError } from "../../sip/transport/flow.ts";
+
+/**
+ * OPTIONS to a trunk, on the flow that carries everything else: in quiet times at least 15 s apart and at random, so
+ * that ten thousand boxes never come at once; three within a second when there is doubt, but only so many times an hour.
+ */
+export interface OptionsProberPorts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly transactions: TransactionLayer;
+  /** `brisk` on WAN; `sparing` where data costs; `local` on this machine. */
+  readonly pace: "brisk" | "sparing" | "local";
+  flow(): Flow | undefined;
+  target(): string;
+  from(): string;
+  answered(status: number, sent_ms: number): void;
+  /** No answer within a second (or within the request's time, when it was told before). */
+  silent(sent_ms: number): void;
+  unsendable(error: TransportError): void;
+}
+
+const QUIET_MS = { brisk: [15_000, 25_000], sparing: [120_000, 180_000], local: [15_000, 20_000] } as const;
+const BURST = [0, 333, 667] as const;
+export const BURSTS_PER_HOUR = 20;
+const HOUR_MS = 3_600_000;
+const SILENCE_MS = 1_000;
+/** Nobody waits for an answer longer than this; a transaction's 32 s would pile up. */
+const GIVE_UP_MS = 5_000;
+/** Over UDP, so that one lost packet is not silence. */
+const RETRANSMIT_MS = [150, 400, 900] as const;
+
+export class OptionsProber {
+  readonly #ports: OptionsProberPorts;
+  readonly #bursts: number[] = [];
+  readonly #running = new Set<{ readonly transaction: ClientTransaction; readonly timers: readonly Timer[] }>();
+  readonly #burstTimers = new Set<Timer>();
+  #timer: Timer | undefined;
+  #stopped = true;
+
+  constructor(ports: OptionsProberPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#arm(this.#ports.random() * 1_000);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    for (const timer of this.#burstTimers) timer.cancel();
+    for (const probe of this.#running) {
+      probe.transaction.abandon();
+      for (const timer of probe.timers) timer.cancel();
+    }
+    this.#running.clear();
+  }
+
+  /** One now, as after connecting. */
+  soon(): void {
+    if (!this.#stopped) this.#arm(0);
+  }
+
+  /** Three in a second; false when this hour's are used up. */
+  burst(): boolean {
+    const { clock } = this.#ports;
+    const now = clock.now();
+    while (this.#bursts[0] !== undefined && now - this.#bursts[0] > HOUR_MS) this.#bursts.shift();
+    if (this.#stopped || this.#bursts.length >= BURSTS_PER_HOUR) return false;
+    this.#bursts.push(now);
+    for (const at of BURST) {
+      if (at === 0) {
+        this.#send();
+        continue;
+      }
+      const timer = clock.after(at, () => {
+        this.#burstTimers.delete(timer);
+        this.#send();
+      });
+      this.#burstTimers.add(timer);
+    }
+    return true;
+  }
+
+  #arm(delay_ms: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#ports.clock.after(delay_ms, () => {
+      const [low, high] = QUIET_MS[this.#ports.pace];
+      this.#arm(low + this.#ports.random() * (high - low));
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const { clock, transactions } = this.#ports;
+    const flow = this.#ports.flow();
+    if (this.#stopped || flow === undefined) return;
+    const sent_ms = clock.now();
+    const uri = this.#ports.target();
+    const request = buildRequest({
+      method: "OPTIONS",
+      uri,
+      from: `${this.#ports.from()};tag=${token(5)}`,
+      to: `<${uri}>`,
+      callId: token(),
+      cseq: 1,
+      headers: [{ name: "Accept", value: "application/sdp" }],
+    });
+    let over = false;
+    let told = false;
+    const end = () => {
+      over = true;
+      for (const timer of probe.timers) timer.cancel();
+      this.#running.delete(probe);
+    };
+    const silent = () => {
+      if (over || told) return;
+      told = true;
+      this.#ports.silent(sent_ms);
+    };
+    const timers = [
+      clock.after(SILENCE_MS, silent),
+      clock.after(GIVE_UP_MS, () => {
+        if (over) return;
+        end();
+        probe.transaction.abandon();
+      }),
+    ];
+    const transaction = transactions.request(
+      request,
+      flow,
+      {
+        onFinal: (response) => {
+          if (over) return;
+          end();
+          this.#ports.answered(response.status, sent_ms);
+        },
+        onTimeout: () => {
+          if (over) return;
+          silent();
+          end();
+        },
+        onTransportError: (error) => {
+          if (over) return;
+          end();
+          this.#ports.unsendable(error);
+        },
+      },
+      { retransmit_at_ms: RETRANSMIT_MS },
+    );
+    const probe = { transaction, timers };
+    this.#running.add(probe);
+  }
+}

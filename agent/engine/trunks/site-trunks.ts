@@ -1,0 +1,170 @@
+import type { AlarmBoard } from "../../base/alarms.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { CarrierProfile, SiteConfig } from "../../base/config/schema.ts";
+import type { EventFactory, HealthState, HoldfastEvent } from "../../base/events.ts";
+import type { Log } from "../../base/log.ts";
+import type { TrunkStatus } from "../../base/status.ts";
+import type { TransactionLayer } from "../../sip/transactions/layer.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import type { TransportLayer } from "../../sip/transport/transport.ts";
+import type { SitePaths } from "../paths/site-paths.ts";
+import { SipTrunk, type TrunkSetting } from "./sip-trunk.ts";
+import type { Trunk, Trunks } from "./trunk.ts";
+
+export interface SiteTrunksContext {
+  readonly config: SiteConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transport: TransportLayer;
+  readonly transactions: TransactionLayer;
+  readonly paths: SitePaths;
+  readonly alarms: AlarmBoard;
+  readonly events: EventFactory;
+  record(event: HoldfastEvent): void;
+  /** From the snapshot. */
+  readonly first_response_p99_ms: Readonly<Record<string, number>>;
+  readonly random?: () => number;
+}
+
+const PBX_LOCAL_PORT = 5062;
+const TRUNK_LOCAL_PORT = 5070;
+
+/** For a PBX that names none: as a plain SIP trunk, location by value. */
+export const PLAIN_PROFILE: CarrierProfile = {
+  id: "plain",
+  request_uri: "sip:{number}@{host}",
+  caller_identity: "from_and_pai",
+  location: "value",
+  geolocation_routing: true,
+  ring_deadline_ms: 10_000,
+};
+
+/** The PBX targets and trunks of the site file, in its order. Built once; changed lists mean a new one. */
+export class SiteTrunks implements Trunks {
+  readonly #context: SiteTrunksContext;
+  readonly #trunks: readonly SipTrunk[];
+  readonly #listeners: ((trunk: Trunk) => void)[] = [];
+  #started = false;
+
+  constructor(context: SiteTrunksContext) {
+    this.#context = context;
+    const { clock, log, transport, transactions, paths } = context;
+    const random = context.random ?? Math.random;
+    this.#trunks = settingsOf(context.config, context.first_response_p99_ms).flatMap(({ path, ...setting }) => {
+      const over = paths.get(path);
+      if (over === undefined) return [];
+      const ports = { clock, log, transport, transactions, random };
+      return [
+        new SipTrunk(setting, over, ports, {
+          changed: (trunk, from) => this.#changed(trunk, from),
+          refused: (trunk, refused, detail) =>
+            context.alarms.set(
+              "trunk.refused",
+              trunk.id,
+              refused,
+              `Trunk ${trunk.id} refuses the registration: ${detail}.`,
+            ),
+        }),
+      ];
+    });
+  }
+
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    const { transport, paths } = this.#context;
+    paths.onChange((path) => {
+      for (const trunk of this.#trunks) if (trunk.path.id === path.id) trunk.pathChanged();
+    });
+    transport.onFlowClosed((flow, error) => {
+      for (const trunk of this.#trunks) trunk.flowClosed(flow, error);
+    });
+    transport.onPong((flow) => {
+      for (const trunk of this.#trunks) trunk.pong(flow);
+    });
+    for (const trunk of this.#trunks) trunk.start();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#trunks.map((trunk) => trunk.close()));
+  }
+
+  get(id: string): SipTrunk | undefined {
+    return this.#trunks.find((trunk) => trunk.id === id);
+  }
+
+  all(): readonly SipTrunk[] {
+    return this.#trunks;
+  }
+
+  of(flow: Flow): SipTrunk | undefined {
+    return this.#trunks.find((trunk) => trunk.owns(flow));
+  }
+
+  onChange(listener: (trunk: Trunk) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  status(): TrunkStatus[] {
+    return this.#trunks.map((trunk) => trunk.status());
+  }
+
+  /** For telemetry `engine.learned`. */
+  learned(): { readonly first_response_p99_ms: Readonly<Record<string, number>> } {
+    const known = this.#trunks.flatMap((trunk) => {
+      const p99 = trunk.first_response_p99_ms;
+      return p99 === undefined ? [] : [[trunk.id, p99] as const];
+    });
+    return { first_response_p99_ms: Object.fromEntries(known) };
+  }
+
+  #changed(trunk: SipTrunk, from: HealthState | undefined): void {
+    for (const listener of this.#listeners) listener(trunk);
+    if (from === undefined) return;
+    const { alarms, events, record } = this.#context;
+    const { state, evidence } = trunk.health;
+    record(events("trunk.health", trunk.id, { trunk: trunk.id, from, to: state, evidence }));
+    const why = evidence.findLast((item) => item.verdict === "bad")?.detail ?? "";
+    // A trunk over a dead path is the path's alarm.
+    const own = state === "down" && trunk.path.health.state !== "down";
+    alarms.set("trunk.down", trunk.id, own, `${trunk.id} does not answer over ${trunk.path.id}: ${why}.`);
+  }
+}
+
+/** PBX targets first, each with its default local port. */
+export function settingsOf(
+  config: SiteConfig,
+  learned: Readonly<Record<string, number>>,
+): (TrunkSetting & { readonly path: string })[] {
+  const profileOf = (id: string | undefined): CarrierProfile =>
+    config.carrier_profiles.find((profile) => profile.id === id) ?? PLAIN_PROFILE;
+  const pbxs = config.pbx_targets.map((pbx, i) => ({
+    id: pbx.id,
+    kind: "pbx" as const,
+    path: pbx.path,
+    roles: pbx.carries_emergency ? (["emergency"] as const) : [],
+    domain: pbx.domain,
+    host: pbx.host,
+    port: pbx.port,
+    transport: pbx.transport,
+    local_port: pbx.local_port ?? PBX_LOCAL_PORT + i,
+    profile: profileOf(pbx.carrier_profile),
+    registration: undefined,
+    first_response_p99_ms: learned[pbx.id],
+  }));
+  const trunks = config.trunks.map((trunk, i) => ({
+    id: trunk.id,
+    kind: "trunk" as const,
+    path: trunk.path,
+    roles: trunk.roles,
+    domain: trunk.host,
+    host: trunk.host,
+    port: trunk.port,
+    transport: trunk.transport,
+    local_port: trunk.local_port ?? TRUNK_LOCAL_PORT + i,
+    profile: profileOf(trunk.carrier_profile),
+    registration: trunk.registration,
+    first_response_p99_ms: learned[trunk.id],
+  }));
+  return [...pbxs, ...trunks];
+}
