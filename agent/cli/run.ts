@@ -45,8 +45,13 @@ export async function run(args: string[]): Promise<number> {
     log_dir: undefined,
     onDeath: (name, how) => console.error(`holdfast: ${name} ended (${how}); starting it again`),
   });
+  const { port_min, port_max } = loaded.ok ? loaded.config.media : { port_min: 20000, port_max: 21999 };
+  const ports = ["--port-min", String(port_min), "--port-max", String(port_max)];
   const common = ["--config", file, "--state-dir", dirs.state, "--run-dir", dirs.run];
-  for (const name of PROGRAMS) supervisor.start({ name, program: program(name), args: common }).catch(() => {});
+  for (const name of PROGRAMS) {
+    const args = name === "media" ? [...common, ...ports] : common;
+    supervisor.start({ name, program: program(name), args }).catch(() => {});
+  }
   await untilStopped();
   await supervisor.stop();
   return 0;

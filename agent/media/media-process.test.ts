@@ -75,14 +75,14 @@ function child(...args: string[]): { process: ChildProcess; line: (holding: stri
   };
 }
 
-function mediaArguments(): string {
-  return JSON.stringify({ run_dir: folder, port_min: 31000, port_max: 31099, boot_id: "boot", practice: true });
+function mediaArguments(): string[] {
+  return ["--run-dir", folder, "--port-min", "31000", "--port-max", "31099", "--practice"];
 }
 
 describe("the engine is killed in the middle of a call", () => {
   test("audio goes on both ways, and the next engine adopts the call and ends it", async () => {
-    const media = child(MAIN, mediaArguments());
-    await media.line("media ready");
+    const media = child(MAIN, ...mediaArguments());
+    await media.line('"msg":"ready"');
     const phone = await peer();
     const psap = await peer();
     const script = join(folder, "engine.ts");
@@ -281,8 +281,8 @@ describe("the engine's side", () => {
   });
 
   test("a media process that hangs costs 150 ms and no more", async () => {
-    const media = child(MAIN, mediaArguments());
-    await media.line("media ready");
+    const media = child(MAIN, ...mediaArguments());
+    await media.line('"msg":"ready"');
     const clock = new ManualClock();
     const connected = Promise.withResolvers<void>();
     const relay = connectRelay(basics(clock), () => connected.resolve());
