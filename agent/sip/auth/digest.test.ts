@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../base/manual-clock.ts";
+import { decodeText } from "../messages/wire-text.ts";
 import {
   type Algorithm,
   answerChallenge,
@@ -77,6 +79,14 @@ describe("published examples", () => {
     const answer = answerChallenge({ ...input, challenge: old, password: "Circle Of Life", cnonce: "0a4f113b" });
     expect(answer.ok && parseAuthorization(answer.value)?.response).toBe("6629fae49393a05397450978507c4ef1");
   });
+});
+
+test("the hash is over the bytes as they stand on the wire, UTF-8 or not", () => {
+  const md5 = (bytes: Buffer) => createHash("md5").update(bytes).digest("hex");
+  expect(ha1Of("MD5", "zoë", "r", "日本")).toBe(md5(Buffer.from("zoë:r:日本", "utf8")));
+  expect(ha1Of("MD5", decodeText(Buffer.from("zo\xeb", "latin1")), "r", "p")).toBe(
+    md5(Buffer.from("zo\xeb:r:p", "latin1")),
+  );
 });
 
 describe("reading challenges", () => {

@@ -33,6 +33,19 @@ describe("nonces", () => {
     expect(nonces.use(nonce, 0xffffffff)).toBe("replayed");
   });
 
+  test("a leap of more than the window forgets what was seen before it, not what lies between", () => {
+    const { nonces } = book();
+    const nonce = nonces.issue();
+    expect([1, 34, 33, 33, 34, 2].map((nc) => nonces.use(nonce, nc))).toEqual([
+      "fresh",
+      "fresh",
+      "fresh",
+      "replayed",
+      "replayed",
+      "replayed",
+    ]);
+  });
+
   test("every count of a long series is taken once and only once", () => {
     const { nonces } = book();
     const nonce = nonces.issue();

@@ -70,11 +70,12 @@ describe("responses (RFC 3261 §8.2.6)", () => {
     );
   });
 
-  test("a 100 has no To-tag and copies Timestamp; a final error has no Record-Route", () => {
+  test("a 100 has no To-tag and copies Timestamp; neither it nor a final error has a Record-Route", () => {
     const stamped = { ...invite, headers: [...invite.headers, { name: "Timestamp", value: "54" }] };
     const trying = buildResponse(stamped, 100, { toTag: "no" });
     expect(tagOf(trying, "To")).toBeUndefined();
     expect(header(trying, "Timestamp")).toBe("54");
+    expect(header(trying, "Record-Route")).toBeUndefined();
     const busy = buildResponse(stamped, 486);
     expect(header(busy, "Record-Route")).toBeUndefined();
     expect(header(busy, "Timestamp")).toBeUndefined();
