@@ -17,7 +17,14 @@ import {
   startClient,
 } from "./client-transaction.ts";
 import { clientKey, keyOfResponse, MAGIC_COOKIE, serverKey } from "./matching.ts";
-import { type LiveServer, newServer, type ServerContext, type ServerTransaction } from "./server-transaction.ts";
+import {
+  type LiveServer,
+  newServer,
+  type ServerContext,
+  type ServerMachines,
+  type ServerTransaction,
+  serverMachines,
+} from "./server-transaction.ts";
 import { RFC_TIMERS, type TransactionTimers } from "./timers.ts";
 
 export interface TransactionLayerOptions {
@@ -47,6 +54,8 @@ export class TransactionLayer {
   readonly #byConnection = new Map<Flow, Set<LiveClient>>();
   readonly #clientContext: ClientContext;
   readonly #serverContext: ServerContext;
+  readonly #reliableMachines: ServerMachines;
+  readonly #unreliableMachines: ServerMachines;
   #onRequest: (transaction: ServerTransaction, flow: Flow) => void = () => {};
   #onAck: (ack: SipRequest, flow: Flow) => void = () => {};
   #onStrayResponse: (response: SipResponse, flow: Flow) => void = () => {};
@@ -54,6 +63,8 @@ export class TransactionLayer {
   constructor({ transport, clock, timers, onHandlerError }: TransactionLayerOptions) {
     this.#transport = transport;
     this.#timers = timers ?? RFC_TIMERS;
+    this.#reliableMachines = serverMachines(true, this.#timers);
+    this.#unreliableMachines = serverMachines(false, this.#timers);
     this.#report =
       onHandlerError ??
       ((error) =>
@@ -223,7 +234,7 @@ export class TransactionLayer {
       id,
       request,
       flow,
-      setting: { reliable: flow.reliable, timers: this.#timers },
+      machines: flow.reliable ? this.#reliableMachines : this.#unreliableMachines,
       context: this.#serverContext,
     });
     this.#servers.set(id, server);

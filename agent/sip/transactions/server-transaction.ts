@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { Runner } from "../../base/fsm.ts";
+import { type Machine, Runner } from "../../base/fsm.ts";
 import { buildResponse } from "../messages/build.ts";
 import type { SipRequest, SipResponse } from "../messages/message.ts";
 import { tagOf } from "../messages/name-addr.ts";
@@ -9,6 +9,7 @@ import type { TransportLayer } from "../transport/transport.ts";
 import {
   INVITE_SERVER_START,
   type InviteServerEffect,
+  type InviteServerInput,
   type InviteServerState,
   type InviteServerTimer,
   inviteServer,
@@ -16,12 +17,24 @@ import {
 import {
   NON_INVITE_SERVER_START,
   type NonInviteServerEffect,
+  type NonInviteServerInput,
   type NonInviteServerState,
   type NonInviteServerTimer,
   nonInviteServer,
 } from "./non-invite-server.ts";
 import { TimerSet } from "./timer-set.ts";
-import type { TransactionSetting } from "./timers.ts";
+import type { TransactionTimers } from "./timers.ts";
+
+/** The machines that server transactions share, as they differ by transport alone. */
+export interface ServerMachines {
+  readonly invite: Machine<InviteServerState, InviteServerInput, InviteServerEffect>;
+  readonly nonInvite: Machine<NonInviteServerState, NonInviteServerInput, NonInviteServerEffect>;
+}
+
+export function serverMachines(reliable: boolean, timers: TransactionTimers): ServerMachines {
+  const setting = { reliable, timers };
+  return { invite: inviteServer(setting), nonInvite: nonInviteServer(setting) };
+}
 
 export interface ServerTransaction {
   /** Unique in this layer. */
@@ -71,7 +84,7 @@ export interface ServerOptions {
   readonly id: string;
   readonly request: SipRequest;
   readonly flow: Flow;
-  readonly setting: TransactionSetting;
+  readonly machines: ServerMachines;
   readonly context: ServerContext;
 }
 
@@ -104,7 +117,9 @@ class Server implements LiveServer {
   readonly flow: Flow;
   readonly #context: ServerContext;
   readonly #driver: Driver;
-  #last: { readonly response: SipResponse; readonly bytes: Uint8Array } | undefined;
+  #lastBytes: Uint8Array | undefined;
+  #lastResponse: SipResponse | undefined;
+  #toTag: string | undefined;
   #way: Flow | undefined;
   #ackFlow: Flow;
   #ended = false;
@@ -119,7 +134,9 @@ class Server implements LiveServer {
     this.#ackFlow = options.flow;
     this.#context = options.context;
     this.#driver =
-      options.request.method === "INVITE" ? this.#drive(options.setting) : this.#driveNonInvite(options.setting);
+      options.request.method === "INVITE"
+        ? this.#drive(options.machines.invite)
+        : this.#driveNonInvite(options.machines.nonInvite);
   }
 
   get state(): ServerTransaction["state"] {
@@ -127,7 +144,7 @@ class Server implements LiveServer {
   }
 
   get toTag(): string | undefined {
-    return this.#last === undefined ? undefined : tagOf(this.#last.response, "To");
+    return this.#toTag;
   }
 
   start(): void {
@@ -176,11 +193,11 @@ class Server implements LiveServer {
     this.#context.ended(this);
   }
 
-  #drive(setting: TransactionSetting): Driver {
+  #drive(machine: ServerMachines["invite"]): Driver {
     const timers = new TimerSet<InviteServerTimer>(this.#context.clock, (timer) =>
       this.#after(() => runner.feed({ type: "timer", timer })),
     );
-    const runner = new Runner(inviteServer(setting), INVITE_SERVER_START, (effect) => {
+    const runner = new Runner(machine, INVITE_SERVER_START, (effect) => {
       switch (effect.type) {
         case "start-timer":
           timers.start(effect.timer, effect.after_ms);
@@ -205,11 +222,11 @@ class Server implements LiveServer {
     };
   }
 
-  #driveNonInvite(setting: TransactionSetting): Driver {
+  #driveNonInvite(machine: ServerMachines["nonInvite"]): Driver {
     const timers = new TimerSet<NonInviteServerTimer>(this.#context.clock, (timer) =>
       this.#after(() => runner.feed({ type: "timer", timer })),
     );
-    const runner = new Runner(nonInviteServer(setting), NON_INVITE_SERVER_START, (effect) => {
+    const runner = new Runner(machine, NON_INVITE_SERVER_START, (effect) => {
       switch (effect.type) {
         case "start-timer":
           timers.start(effect.timer, effect.after_ms);
@@ -236,7 +253,7 @@ class Server implements LiveServer {
         this.#send(effect.response);
         break;
       case "send-again":
-        if (this.#last !== undefined) this.#transmit(this.#last);
+        if (this.#lastBytes !== undefined) this.#transmit(this.#lastBytes);
         break;
       case "timeout":
         this.#context.tell(() => this.#timeoutHandler?.());
@@ -248,16 +265,21 @@ class Server implements LiveServer {
   }
 
   #send(response: SipResponse): void {
-    this.#last = { response, bytes: printMessage(response) };
-    this.#transmit(this.#last);
+    // Only an INVITE is looked for by it: by the ACK of an old client, and for the 200 to a CANCEL.
+    if (this.request.method === "INVITE") this.#toTag = tagOf(response, "To") ?? this.#toTag;
+    this.#lastBytes = printMessage(response);
+    // Only a way that can close is ever looked for again.
+    this.#lastResponse = this.flow.reliable ? response : undefined;
+    this.#way ??= this.#context.transport.flowForResponse(response, this.flow);
+    this.#transmit(this.#lastBytes);
   }
 
-  #transmit({ response, bytes }: { readonly response: SipResponse; readonly bytes: Uint8Array }): void {
+  #transmit(bytes: Uint8Array): void {
     // A connection that is gone is replaced by a new one (RFC 3261 §18.2.2).
-    if (this.#way === undefined || this.#way.closed) {
-      this.#way = this.#context.transport.flowForResponse(response, this.flow);
+    if (this.#way?.closed && this.#lastResponse !== undefined) {
+      this.#way = this.#context.transport.flowForResponse(this.#lastResponse, this.flow);
     }
-    this.#context.transport.send(this.#way, bytes, (error) => this.#sendFailed(error));
+    this.#context.transport.send(this.#way ?? this.flow, bytes, (error) => this.#sendFailed(error));
   }
 
   #sendFailed(error: TransportError): void {
