@@ -1,0 +1,64 @@
+import type { Trust } from "../base/events.ts";
+import { buildResponse } from "../sip/messages/build.ts";
+import { header } from "../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
+import { parseNameAddr } from "../sip/messages/name-addr.ts";
+import type { Flow } from "../sip/transport/flow.ts";
+import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
+import type { BindingStore } from "./registrar/binding-store.ts";
+import type { PhoneDigest } from "./registrar/trust.ts";
+import type { RouteStep } from "./routing/plan-types.ts";
+
+/** Who sends a request, and how far that is believed. */
+export interface KnownCaller {
+  readonly extension: string | undefined;
+  readonly trust: Trust;
+  /** Its credentials were right but for an old nonce. */
+  readonly stale: boolean;
+}
+
+/** Decides who a phone is while the cloud cannot be asked. */
+export class Callers {
+  readonly #store: BindingStore;
+  readonly #digest: PhoneDigest;
+  readonly #aors: () => AddressesOfRecord;
+
+  constructor(store: BindingStore, digest: PhoneDigest, aors: () => AddressesOfRecord) {
+    this.#store = store;
+    this.#digest = digest;
+    this.#aors = aors;
+  }
+
+  /** By credentials, else by the registration from the same address, else nobody. */
+  identify(request: SipRequest, flow: Flow): KnownCaller {
+    const aors = this.#aors();
+    const proof = this.#digest.check(request, "Proxy-Authorization");
+    if (proof.kind === "proven") return { extension: proof.extension.id, trust: "full", stale: false };
+    const stale = proof.kind === "stale";
+    const claimed = aors.of(parseNameAddr(header(request, "From") ?? "")?.uri ?? "");
+    const { address, port } = flow.remote;
+    const lines = this.#store.ofSource(address, port);
+    const line = lines.find((binding) => binding.aor === claimed) ?? lines[0];
+    const binding =
+      line ??
+      (claimed === undefined ? undefined : this.#store.ofAor(claimed).find((each) => each.source_address === address));
+    if (binding === undefined) return { extension: undefined, trust: "stranger", stale };
+    return { extension: aors.extensionOf(binding.aor), trust: binding.trust, stale };
+  }
+
+  /**
+   * What a caller without enough trust gets: a challenge, the same for everybody. Undefined when the step is allowed:
+   * internal calls for those whom the cloud accepted lately, calls to the outside for those who proved themselves.
+   */
+  refusal(request: SipRequest, caller: KnownCaller, step: RouteStep): SipResponse | undefined {
+    if (caller.trust === "full") return undefined;
+    if (caller.trust === "learned" && step.kind !== "trunk") return undefined;
+    const aor = caller.extension === undefined ? undefined : this.#aors().ofExtension(caller.extension);
+    if (caller.trust === "learned" && (aor === undefined || !this.#digest.canProve(aor, this.#aors()))) {
+      return buildResponse(request, 403, { reason: "Calls Out Need a Provisioned Secret While Offline" });
+    }
+    return buildResponse(request, 407, {
+      headers: this.#digest.challenges(caller.stale).map((value) => ({ name: "Proxy-Authenticate", value })),
+    });
+  }
+}

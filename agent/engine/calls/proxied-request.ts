@@ -1,0 +1,279 @@
+import type { Timer } from "../../base/clock.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { sdpOf } from "../../sip/messages/sdp.ts";
+import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import { isInDialog, withoutOurVia } from "../forwarding.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import { isDown, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
+import { bestResponse } from "./proxy-responses.ts";
+
+/** Timer C (RFC 3261 §16.6 step 11, §16.8): more than three minutes without a final answer to an INVITE. */
+const TIMER_C_MS = 185_000;
+
+/** Why no branch could be used. */
+export type Failure = "no_target" | "timeout" | "transport" | "trunk_down";
+
+interface Branch {
+  readonly target: Target;
+  readonly started_ms: number;
+  client: ClientTransaction | undefined;
+  timerC: Timer | undefined;
+  /** Some response came. */
+  heard: boolean;
+  /** A response above 100 came. */
+  progressed: boolean;
+  final: SipResponse | undefined;
+  /** No response can come any more, or none is waited for. */
+  done: boolean;
+  failure: Failure | undefined;
+}
+
+export interface ProxiedRequestOptions {
+  readonly context: ProxyContext;
+  readonly tx: ServerTransaction;
+  readonly from: Party;
+  readonly leg: string;
+  readonly onFailed: ((failure: Failure) => boolean) | undefined;
+  readonly ended: () => void;
+}
+
+/** The response context of one forwarded request (RFC 3261 §16.7 to §16.10). */
+export class ProxiedRequest {
+  readonly #options: ProxiedRequestOptions;
+  readonly #branches: Branch[] = [];
+  readonly #isInvite: boolean;
+  readonly #inDialog: boolean;
+  #cancelled = false;
+  #answered = false;
+  #finalSent = false;
+  #ended = false;
+
+  constructor(options: ProxiedRequestOptions) {
+    this.#options = options;
+    const { request } = options.tx;
+    this.#isInvite = request.method === "INVITE";
+    this.#inDialog = isInDialog(request);
+    options.tx.onCancel(() => this.#cancel());
+    options.tx.onTimeout(() => this.#end());
+  }
+
+  start(branches: readonly { readonly target: Target; readonly request: SipRequest }[]): void {
+    const { context } = this.#options;
+    const started_ms = context.clock.now();
+    for (const { target } of branches) {
+      this.#branches.push({
+        target,
+        started_ms,
+        client: undefined,
+        timerC: undefined,
+        heard: false,
+        progressed: false,
+        final: undefined,
+        done: false,
+        failure: undefined,
+      });
+    }
+    const first = branches[0];
+    if (first === undefined) {
+      this.#settle("no_target");
+      return;
+    }
+    const { from, leg } = this.#options;
+    if (this.#isInvite && !this.#inDialog) context.watcher.started?.(leg, first.request, from, first.target.party);
+    branches.forEach(({ request }, i) => {
+      const branch = this.#branches[i];
+      if (branch !== undefined) this.#send(branch, request);
+    });
+  }
+
+  /** Nothing more comes over this trunk. */
+  trunkFailed(trunk: Trunk): void {
+    const { from } = this.#options;
+    if (from.kind === "trunk" && from.trunk === trunk) {
+      // Nobody is left to hear an answer; the phones that ring are told to stop.
+      if (this.#isInvite && !this.#inDialog) this.#cancel();
+      return;
+    }
+    for (const branch of this.#branches) {
+      const { party } = branch.target;
+      if (branch.done || party.kind !== "trunk" || party.trunk !== trunk) continue;
+      branch.client?.cancel();
+      this.#fail(branch, "trunk_down");
+    }
+  }
+
+  #send(branch: Branch, request: SipRequest): void {
+    const { context, from, leg } = this.#options;
+    const { party } = branch.target;
+    const parties = mediaParties(from, party);
+    if (parties === undefined) {
+      this.#sendNow(branch, request);
+      return;
+    }
+    if (this.#inDialog && sdpOf(request) !== undefined) context.media.offered(leg, from.kind);
+    context.media.pass(leg, from.kind, parties, request, (message) => this.#sendNow(branch, message));
+  }
+
+  #sendNow(branch: Branch, request: SipRequest): void {
+    if (this.#ended || branch.done) return;
+    const { context } = this.#options;
+    const { party } = branch.target;
+    if (this.#cancelled) {
+      branch.done = true;
+      this.#settle("no_target");
+      return;
+    }
+    const { method } = request;
+    branch.client = context.transactions.request(request, party.flow, {
+      onProvisional: (response) => {
+        this.#heard(branch, method, response.status);
+        this.#provisional(branch, response);
+      },
+      onFinal: (response) => {
+        this.#heard(branch, method, response.status);
+        this.#final(branch, response);
+      },
+      onTimeout: () => {
+        if (party.kind === "trunk" && !branch.heard) party.trunk.observe({ kind: "no_response", method });
+        this.#fail(branch, "timeout");
+      },
+      onTransportError: (error) => {
+        if (party.kind === "trunk") party.trunk.observe({ kind: "send_error", detail: error.detail });
+        this.#fail(branch, "transport");
+      },
+    });
+    if (this.#isInvite) this.#startTimerC(branch);
+  }
+
+  #heard(branch: Branch, method: string, status: number): void {
+    if (branch.heard) return;
+    branch.heard = true;
+    const { party } = branch.target;
+    if (party.kind !== "trunk") return;
+    const after_ms = this.#options.context.clock.now() - branch.started_ms;
+    party.trunk.observe({ kind: "first_response", method, after_ms, status });
+  }
+
+  #startTimerC(branch: Branch): void {
+    branch.timerC?.cancel();
+    branch.timerC = this.#options.context.clock.after(TIMER_C_MS, () => {
+      // §16.8: with a provisional, cancel and wait for its end; without one, as if a 408 had come.
+      if (branch.heard) branch.client?.cancel();
+      else this.#fail(branch, "timeout");
+    });
+  }
+
+  #provisional(branch: Branch, response: SipResponse): void {
+    if (response.status === 100 || branch.done || this.#finalSent) return;
+    if (this.#isInvite) this.#startTimerC(branch);
+    if (!branch.progressed && !this.#inDialog) this.#options.context.watcher.ringing?.(this.#options.leg);
+    branch.progressed = true;
+    this.#back(branch, response);
+  }
+
+  #final(branch: Branch, response: SipResponse): void {
+    const { status } = response;
+    const again = branch.final !== undefined;
+    branch.final = response;
+    branch.timerC?.cancel();
+    if (status < 300) {
+      // Every 2xx to an INVITE goes back, those of other forks and repeated ones too (§16.7 step 5).
+      const first = !this.#answered;
+      this.#answered = true;
+      branch.done = true;
+      this.#finalSent = true;
+      this.#back(branch, response);
+      if (first) this.#won(branch);
+      return;
+    }
+    if (again || branch.done) return;
+    branch.done = true;
+    if (status >= 600) for (const other of this.#branches) if (!other.done) other.client?.cancel();
+    this.#settle("timeout");
+  }
+
+  #won(winner: Branch): void {
+    const { context, leg, tx } = this.#options;
+    for (const other of this.#branches) if (other !== winner && !other.done) other.client?.cancel();
+    if (this.#isInvite && !this.#inDialog) context.watcher.answered?.(leg);
+    if (tx.request.method === "BYE") this.#callEnded();
+    this.#maybeEnd();
+  }
+
+  #fail(branch: Branch, failure: Failure): void {
+    if (branch.done) return;
+    branch.done = true;
+    branch.failure = failure;
+    branch.timerC?.cancel();
+    this.#settle(failure);
+  }
+
+  /** Once no branch is left that could still answer: the best answer, another way, or ours. */
+  #settle(failure: Failure): void {
+    if (this.#branches.some((branch) => !branch.done)) return;
+    const { tx, context, leg, onFailed } = this.#options;
+    if (!this.#finalSent) {
+      this.#finalSent = true;
+      const best = bestResponse(this.#branches.flatMap((branch) => branch.final ?? []));
+      const branch = this.#branches.find((each) => each.final !== undefined && each.final.status === best?.status);
+      if (this.#cancelled && (best === undefined || best.status === 408)) tx.respond(buildResponse(tx.request, 487));
+      else if (best !== undefined && branch !== undefined) this.#back(branch, best);
+      else if (this.#cancelled || onFailed === undefined || !onFailed(failure)) this.#respondFailure(failure);
+      if (this.#inDialog) context.media.refused(leg);
+      else if (this.#isInvite) this.#callEnded();
+      if (tx.request.method === "BYE") this.#callEnded();
+    }
+    this.#maybeEnd();
+  }
+
+  #respondFailure(failure: Failure): void {
+    const { tx } = this.#options;
+    // A 408 to anything but INVITE comes too late to be of use (RFC 4320 §4.2).
+    if (failure === "timeout" && !this.#isInvite) return;
+    const status = failure === "timeout" ? 408 : failure === "no_target" ? 480 : 503;
+    tx.respond(buildResponse(tx.request, status));
+  }
+
+  #callEnded(): void {
+    const { context, leg, tx, from } = this.#options;
+    const anchored = this.#branches.some(({ target }) => mediaParties(from, target.party) !== undefined);
+    if (anchored) context.media.close(leg);
+    const cause = tx.request.method === "BYE" ? "hung up" : this.#cancelled ? "cancelled" : "not answered";
+    context.watcher.ended?.(leg, "from", cause);
+  }
+
+  #back(branch: Branch, response: SipResponse): void {
+    const back = withoutOurVia(response);
+    if (back === undefined) return;
+    const { tx, context, from, leg } = this.#options;
+    const { party } = branch.target;
+    const parties = mediaParties(from, party);
+    if (parties === undefined) tx.respond(back);
+    else context.media.pass(leg, party.kind, parties, back, (message) => tx.respond(message));
+  }
+
+  #cancel(): void {
+    if (this.#cancelled || this.#finalSent) return;
+    this.#cancelled = true;
+    for (const branch of this.#branches) {
+      if (branch.done) continue;
+      const { party } = branch.target;
+      branch.client?.cancel();
+      // Nobody will ever answer the CANCEL.
+      if (party.kind === "trunk" && isDown(party.trunk) && !branch.progressed) this.#fail(branch, "trunk_down");
+    }
+  }
+
+  #maybeEnd(): void {
+    if (this.#branches.every((branch) => branch.done)) this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const branch of this.#branches) branch.timerC?.cancel();
+    this.#options.ended();
+  }
+}

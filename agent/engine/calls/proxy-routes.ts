@@ -1,0 +1,71 @@
+import { headerList, removeFirst, removeHeader } from "../../sip/messages/headers.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
+import { parseNameAddr } from "../../sip/messages/name-addr.ts";
+import { topRoute } from "../forwarding.ts";
+import type { OwnToken } from "../own-tokens.ts";
+import type { OwnUris } from "../own-uris.ts";
+
+export interface ReadRoute {
+  /** Our element nearest to the target: it says which side the request leaves by. */
+  readonly token: OwnToken;
+}
+
+/**
+ * Loose routing (RFC 3261 §16.4, §16.12): takes our elements off the top of Route. A strict router before us may have
+ * put one of ours into the Request-URI. Where the side named is a trunk that is down, and the call comes back through
+ * this box further on (phone → box → PBX → box → phone), the dead part of the way is skipped.
+ */
+export function readRoute(
+  own: OwnUris,
+  request: SipRequest,
+  isDead: (trunk: string) => boolean,
+): ReadRoute | undefined {
+  undoStrictRouting(own, request);
+  let token = takeOwn(own, request);
+  if (token === undefined) return undefined;
+  while (token.side.kind === "trunk" && isDead(token.side.trunk)) {
+    const further = skipToOwn(own, request);
+    if (further === undefined) break;
+    token = further;
+  }
+  return { token };
+}
+
+/** §16.4: a Request-URI of our own making, with a Route behind it, was put there by a strict router. */
+function undoStrictRouting(own: OwnUris, request: SipRequest): void {
+  const uri = own.of(request.uri);
+  if (!uri.ours || uri.token === undefined) return;
+  const routes = headerList(request, "Route");
+  const last = parseNameAddr(routes.at(-1) ?? "");
+  if (last === undefined) return;
+  const element = `<${request.uri};lr>`;
+  request.uri = last.uri;
+  removeHeader(request, "Route");
+  const kept = [element, ...routes.slice(0, -1)];
+  request.headers.push({ name: "Route", value: kept.join(", ") });
+}
+
+/** Our pair on top, one for each side; the last of it tells. No more than one pair: a further one is another passage. */
+function takeOwn(own: OwnUris, request: SipRequest): OwnToken | undefined {
+  let last: OwnToken | undefined;
+  for (let top = topRoute(request); top !== undefined; top = topRoute(request)) {
+    const element = own.ofRoute(top);
+    if (!element.ours) break;
+    if (element.token !== undefined && last !== undefined && element.token.leg !== last.leg) break;
+    removeFirst(request, "Route");
+    if (element.token !== undefined) last = element.token;
+  }
+  return last;
+}
+
+function skipToOwn(own: OwnUris, request: SipRequest): OwnToken | undefined {
+  const routes = headerList(request, "Route");
+  const at = routes.findIndex((element) => {
+    const route = own.ofRoute(element);
+    return route.ours && route.token !== undefined;
+  });
+  if (at < 0) return undefined;
+  removeHeader(request, "Route");
+  request.headers.push({ name: "Route", value: routes.slice(at).join(", ") });
+  return takeOwn(own, request);
+}

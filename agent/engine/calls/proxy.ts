@@ -1,0 +1,196 @@
+import { token } from "../../base/ids.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { prependHeader } from "../../sip/messages/headers.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import { copyRequest, isInDialog, takeHop } from "../forwarding.ts";
+import type { OwnToken } from "../own-tokens.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import { type Failure, ProxiedRequest } from "./proxied-request.ts";
+import { LoopGuard } from "./proxy-loops.ts";
+import { isDown, mediaParties, type Party, type ProxyContext, phoneParty, type Target } from "./proxy-parties.ts";
+import { readRoute } from "./proxy-routes.ts";
+
+export interface ForwardOptions {
+  readonly tx: ServerTransaction;
+  readonly from: Party;
+  /** All are tried at once. */
+  readonly targets: readonly Target[];
+  /** Called when no branch got any answer; true: the request has been taken care of in another way. */
+  readonly onFailed?: (failure: Failure) => boolean;
+}
+
+/** Methods that begin a dialog or a subscription, whose later requests have to come through here too. */
+const RECORDED: ReadonlySet<string> = new Set(["INVITE", "SUBSCRIBE", "REFER", "NOTIFY"]);
+
+/**
+ * A transaction-stateful proxy (RFC 3261 §16) between phones and the cloud and among phones. It keeps nothing of a
+ * dialog but its media: the tokens in our Record-Route elements say where a request inside a dialog leaves.
+ */
+export class SipProxy {
+  readonly #context: ProxyContext;
+  readonly #running = new Set<ProxiedRequest>();
+  readonly #loops: LoopGuard;
+
+  constructor(context: ProxyContext) {
+    this.#context = context;
+    this.#loops = new LoopGuard(context.own, context.clock);
+  }
+
+  /** Requests under way, server and client side together. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** A request outside of a dialog, or one whose targets the caller knows. */
+  forward({ tx, from, targets, onFailed }: ForwardOptions): void {
+    const { own } = this.#context;
+    const request = copyRequest(tx.request);
+    if (!takeHop(request)) {
+      tx.respond(buildResponse(tx.request, 483));
+      return;
+    }
+    own.dropOwnRoutes(request);
+    if (this.#loops.isLoop(tx.request, request.uri)) {
+      tx.respond(buildResponse(tx.request, 482));
+      return;
+    }
+    this.#start(tx, from, request, targets, token(5), !isInDialog(tx.request), onFailed);
+  }
+
+  /**
+   * A request whose Route has elements of ours that say where to: inside a dialog that went through here, or from the
+   * cloud over a phone's Path. False when there is none.
+   */
+  byRoute(tx: ServerTransaction, from: Party): boolean {
+    const request = copyRequest(tx.request);
+    if (!takeHop(request)) {
+      tx.respond(buildResponse(tx.request, 483));
+      return true;
+    }
+    const way = this.#wayOf(request);
+    if (way === undefined) return false;
+    if (way.target === undefined) {
+      tx.respond(buildResponse(tx.request, way.status));
+      return true;
+    }
+    const initial = !isInDialog(tx.request);
+    if (initial && this.#loops.isLoop(tx.request, request.uri)) {
+      tx.respond(buildResponse(tx.request, 482));
+      return true;
+    }
+    // What comes over a Path begins a passage of its own; the token in it is the registration's.
+    const leg = initial ? token(5) : way.leg;
+    this.#start(tx, from, request, [way.target], leg, initial || request.method === "NOTIFY", undefined);
+    return true;
+  }
+
+  /** The ACK to a 2xx goes by itself, without a transaction (RFC 3261 §16.11). False when it is not ours to pass on. */
+  onAck(ack: SipRequest, from: Party): boolean {
+    const request = copyRequest(ack);
+    if (!takeHop(request)) return true;
+    const way = this.#wayOf(request);
+    if (way?.target === undefined) return way !== undefined;
+    const { party } = way.target;
+    const send = (message: SipRequest) => void this.#context.transactions.sendAck(message, party.flow);
+    const parties = mediaParties(from, party);
+    if (parties === undefined) send(request);
+    else this.#context.media.pass(way.leg, from.kind, parties, request, send);
+    return true;
+  }
+
+  /** Nothing answers over this trunk any more: what waits for it goes another way, or is told so. */
+  trunkFailed(trunk: Trunk): void {
+    for (const running of [...this.#running]) running.trunkFailed(trunk);
+  }
+
+  #start(
+    tx: ServerTransaction,
+    from: Party,
+    request: SipRequest,
+    targets: readonly Target[],
+    leg: string,
+    record: boolean,
+    onFailed: ((failure: Failure) => boolean) | undefined,
+  ): void {
+    const running: ProxiedRequest = new ProxiedRequest({
+      context: this.#context,
+      tx,
+      from,
+      leg,
+      onFailed,
+      ended: () => void this.#running.delete(running),
+    });
+    this.#running.add(running);
+    const recorded = record && RECORDED.has(request.method);
+    running.start(
+      targets.map((target) => ({ target, request: this.#branchRequest(request, from, target, leg, recorded) })),
+    );
+  }
+
+  #branchRequest(request: SipRequest, from: Party, target: Target, leg: string, record: boolean): SipRequest {
+    const copy = copyRequest(request);
+    if (target.uri !== undefined) copy.uri = target.uri;
+    if (record) {
+      // Two elements, one for each side (RFC 5658): each says which side a request has to leave by.
+      prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg)};lr>`);
+      prependHeader(copy, "Record-Route", `<${this.#ownUri(target.party, leg)};lr>`);
+    }
+    return copy;
+  }
+
+  #ownUri(party: Party, leg: string): string {
+    const { own, transport } = this.#context;
+    return party.kind === "trunk"
+      ? own.towardsTrunk(party.trunk, leg)
+      : own.towardsPhone(party.flow, transport.sentBy(party.flow), leg);
+  }
+
+  /** Takes our elements off the Route and finds who is meant. `target` undefined: known to be ours, but unreachable. */
+  #wayOf(
+    request: SipRequest,
+  ):
+    | { readonly leg: string; readonly target: Target }
+    | { readonly target: undefined; readonly status: number }
+    | undefined {
+    const route = readRoute(this.#context.own, request, (id) => {
+      const trunk = this.#context.trunks.get(id);
+      return trunk === undefined || isDown(trunk);
+    });
+    if (route === undefined) return undefined;
+    const party = this.#partyOf(route.token, request);
+    if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
+    const uri = party.kind === "phone" ? this.#contactForGruu(request.uri, party) : undefined;
+    return { leg: route.token.leg, target: uri === undefined ? { party } : { party, uri } };
+  }
+
+  #partyOf(own: OwnToken, request: SipRequest): Party | undefined {
+    const { trunks, transport, store } = this.#context;
+    if (own.side.kind === "trunk") {
+      const trunk = trunks.get(own.side.trunk);
+      const flow = trunk?.flow;
+      return trunk === undefined || flow === undefined ? undefined : { kind: "trunk", trunk, flow };
+    }
+    const { protocol, local, remote } = own.side;
+    const flow = transport.flowTo({
+      protocol,
+      address: remote.address,
+      port: remote.port,
+      local_address: local.address,
+      local_port: local.port,
+    });
+    if (!flow.closed && (flow.connected || protocol === "udp")) return { kind: "phone", flow };
+    // The connection is gone; the phone may have registered again over another one.
+    const moved = store.byContact(request.uri);
+    return moved === undefined ? { kind: "phone", flow } : phoneParty(transport, moved);
+  }
+
+  /**
+   * Phones adopt the GRUU that the cloud gave them as their Contact (RFC 5627); a request for it that is to leave to the
+   * phone itself has to name the contact that the phone registered.
+   */
+  #contactForGruu(uri: string, party: Party): string | undefined {
+    if (!/;gr(=|;|$)/i.test(uri)) return undefined;
+    return this.#context.store.byGruu(uri, party.flow.remote)?.contact;
+  }
+}

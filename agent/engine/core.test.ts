@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { header, headerList } from "../sip/messages/headers.ts";
+import { sdpOf } from "../sip/messages/sdp.ts";
+import { sdp } from "./testing/memory-phone.ts";
+import { BOX, memorySite } from "./testing/memory-site.ts";
+
+async function twoPhones() {
+  const site = await memorySite();
+  const alice = await site.phone("101", "10.20.0.101");
+  const bob = await site.phone("102", "10.20.0.102");
+  void alice.register();
+  void bob.register();
+  await site.pass(20);
+  return { site, alice, bob };
+}
+
+describe("a REGISTER through the box", () => {
+  test("reaches the cloud with a Path of ours, and the cloud's 200 is what the phone sees and the mirror keeps", async () => {
+    const site = await memorySite({ challenge: true });
+    const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+    const answer = phone.register();
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    const sent = site.pbx.received("REGISTER").at(-1);
+    expect(sent && headerList(sent, "Path")[0]).toMatch(/^<sip:f\..*@10\.20\.0\.5:5062;lr>$/);
+    expect(sent && headerList(sent, "Supported")).toContain("path");
+    const [binding] = site.parts.store.ofExtension("ext-101");
+    expect(binding).toMatchObject({ contact: phone.contact, source_address: "10.20.0.101", trust: "learned" });
+    expect((binding?.expires_wall ?? 0) - site.clock.wall()).toBeLessThanOrEqual(600_000);
+  });
+});
+
+describe("phone to phone through the cloud (a spiral through the box)", () => {
+  test("rings, is answered, carries the sound over the relay, and is hung up by either", async () => {
+    const { site, alice, bob } = await twoPhones();
+    const invite = alice.inviteRequest("102");
+    const answered = alice.send(invite);
+    await site.pass(20);
+    const tx = bob.pending[0];
+    if (tx === undefined) throw new Error("bob does not ring");
+    expect(tx.request.uri).toBe(bob.contact);
+    expect(sdpOf(tx.request)).toContain(`c=IN IP4 ${BOX}`);
+    bob.respond(tx, 180);
+    bob.respond(tx, 200, sdp(bob.address, 40_000));
+    await site.pass(20);
+    const ok = await answered;
+    expect(ok.status).toBe(200);
+    expect(sdpOf(ok)).toContain(`c=IN IP4 ${BOX}`);
+    alice.ack(invite, ok);
+    await site.pass(20);
+    expect(bob.acks).toHaveLength(1);
+    // Alice's and Bob's legs, two endpoints each.
+    expect(site.relay.endpoints.size).toBe(4);
+    const bye = bob.send(bob.inDialog(bob.dialogFrom(tx.request), "BYE"));
+    await site.pass(20);
+    expect((await bye).status).toBe(200);
+    expect(alice.received.at(-1)).toMatchObject({ method: "BYE" });
+    expect(site.relay.endpoints.size).toBe(0);
+    expect(header(invite, "Call-ID")).toBe(header(tx.request, "Call-ID"));
+  });
+});

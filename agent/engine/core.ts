@@ -1,0 +1,328 @@
+import type { Clock } from "../base/clock.ts";
+import type { SiteConfig } from "../base/config/schema.ts";
+import type { Mode } from "../base/events.ts";
+import type { Log } from "../base/log.ts";
+import { buildResponse } from "../sip/messages/build.ts";
+import type { SipRequest } from "../sip/messages/message.ts";
+import { parseUri, userOf } from "../sip/messages/uri.ts";
+import type { TransactionLayer } from "../sip/transactions/layer.ts";
+import type { ServerTransaction } from "../sip/transactions/server-transaction.ts";
+import type { Flow } from "../sip/transport/flow.ts";
+import type { TransportLayer } from "../sip/transport/transport.ts";
+import type { Callers, KnownCaller } from "./caller.ts";
+import type { CallsPort } from "./calls/calls-port.ts";
+import type { SipProxy } from "./calls/proxy.ts";
+import { type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
+import type { Counters } from "./counters.ts";
+import { classify } from "./emergency/classify.ts";
+import { isInDialog, topRoute } from "./forwarding.ts";
+import type { LanSide } from "./lan-side.ts";
+import type { OwnUris } from "./own-uris.ts";
+import { RateLimit } from "./rate-limit.ts";
+import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
+import type { BindingStore } from "./registrar/binding-store.ts";
+import type { Registrar } from "./registrar/registrar.ts";
+import { plan } from "./routing/plan.ts";
+import type { RoutePlan, RouteStep } from "./routing/plan-types.ts";
+import { routingView } from "./routing/view.ts";
+import type { Trunk, Trunks } from "./trunks/trunk.ts";
+
+export interface CoreContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transport: TransportLayer;
+  readonly transactions: TransactionLayer;
+  readonly trunks: Trunks;
+  readonly store: BindingStore;
+  readonly registrar: Registrar;
+  readonly proxy: SipProxy;
+  readonly calls: CallsPort;
+  readonly callers: Callers;
+  readonly own: OwnUris;
+  readonly lan: LanSide;
+  readonly counters: Counters;
+  config(): SiteConfig;
+  aors(): AddressesOfRecord;
+  mode(): Mode;
+}
+
+/** A call by a phone, on its way through its plan. */
+interface LanCall {
+  readonly tx: ServerTransaction;
+  readonly from: Party;
+  caller(): KnownCaller;
+}
+
+/** What the box itself does, for Allow (RFC 3261 §20.5). */
+const ALLOW = "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, REGISTER";
+
+/** What one address of the LAN may send besides emergency calls; hundreds of phones may share an address. */
+const LAN_LIMIT = { per_second: 200, burst: 2000 } as const;
+
+/**
+ * Takes every request and says who handles it. The order is the product: an emergency call is seen before anything
+ * that could refuse it.
+ */
+export class Core {
+  readonly #context: CoreContext;
+  readonly #limit: RateLimit;
+
+  constructor(context: CoreContext) {
+    this.#context = context;
+    this.#limit = new RateLimit(context.clock, LAN_LIMIT);
+    const { transactions, counters } = context;
+    transactions.onRequest((tx, flow) => this.#request(tx, flow));
+    transactions.onAck((ack, flow) => this.#ack(ack, flow));
+    transactions.onStrayResponse(() => counters.count("stray_responses"));
+  }
+
+  #request(tx: ServerTransaction, flow: Flow): void {
+    const { trunks, lan, counters } = this.#context;
+    const trunk = trunks.of(flow);
+    if (trunk !== undefined) this.#fromTrunk(tx, { kind: "trunk", trunk, flow });
+    else if (lan.of(flow) !== undefined) this.#fromLan(tx, flow);
+    // A stranger gets no answer: none that tells him that somebody is here.
+    else counters.count("dropped_strangers");
+  }
+
+  #fromLan(tx: ServerTransaction, flow: Flow): void {
+    const { calls, registrar, proxy, counters } = this.#context;
+    const { request } = tx;
+    const inside = isInDialog(request);
+    if (request.method === "INVITE" && !inside) {
+      if (classify(request, this.#context.config()) !== undefined) {
+        counters.count("emergency_calls");
+        calls.takeEmergency(tx, flow);
+        return;
+      }
+    }
+    if (inside && calls.owns(request)) {
+      calls.inDialog(tx, flow);
+      return;
+    }
+    if (!this.#limit.take(flow.remote.address)) {
+      counters.count("limited_lan");
+      tx.respond(buildResponse(request, 503, { headers: [{ name: "Retry-After", value: "5" }] }));
+      return;
+    }
+    const from: Party = { kind: "phone", flow };
+    if (inside) {
+      if (!proxy.byRoute(tx, from)) this.#withoutRoute(tx, from);
+      return;
+    }
+    if (request.method === "REGISTER") {
+      counters.count("registers");
+      registrar.handle(tx, flow);
+    } else if (this.#isForUs(request)) this.#answerForUs(tx);
+    else if (request.method === "INVITE") this.#call(tx, flow);
+    else this.#otherFromLan(tx, from);
+  }
+
+  #fromTrunk(tx: ServerTransaction, from: Extract<Party, { kind: "trunk" }>): void {
+    const { calls, proxy, counters } = this.#context;
+    const { request } = tx;
+    const inside = isInDialog(request);
+    if (inside && calls.owns(request)) {
+      calls.inDialog(tx, from.flow);
+      return;
+    }
+    if (proxy.byRoute(tx, from)) return;
+    if (request.method === "REGISTER") {
+      tx.respond(buildResponse(request, 403));
+      return;
+    }
+    const target = this.#phoneOfUri(request);
+    if (target !== undefined) {
+      proxy.forward({ tx, from, targets: target });
+      return;
+    }
+    if (inside) {
+      tx.respond(buildResponse(request, 481));
+      return;
+    }
+    if (request.method === "INVITE") {
+      counters.count("trunk_invites");
+      calls.takeInbound(tx, from.flow, from.trunk);
+    } else this.#answerForUs(tx);
+  }
+
+  /** A call by a phone that is no emergency: the plan says where to. */
+  #call(tx: ServerTransaction, flow: Flow): void {
+    const { callers, counters } = this.#context;
+    counters.count("lan_invites");
+    const mode = this.#context.mode();
+    // Asked at most once: credentials are used up by being checked.
+    let known: KnownCaller | undefined;
+    const call: LanCall = {
+      tx,
+      from: { kind: "phone", flow },
+      caller: () => {
+        known ??= callers.identify(tx.request, flow);
+        return known;
+      },
+    };
+    const made = this.#plan(call, mode);
+    this.#context.log.debug("call planned", { because: made.because, mode });
+    this.#execute(call, made, 0, () => {
+      if (made.steps[0]?.kind !== "proxy_to_pbx") return false;
+      // The cloud did not answer while it counted as alive: the box decides as if it were gone.
+      this.#execute(call, this.#plan(call, "survivable"), 0, () => false);
+      return true;
+    });
+  }
+
+  #plan({ tx, caller }: LanCall, mode: Mode): RoutePlan {
+    const uri = parseUri(tx.request.uri);
+    const user = uri === undefined ? "" : ((userOf(uri) ?? "").split(";")[0] ?? "");
+    const dialled = user.replace(/[-.()\s]/g, "");
+    const { config, trunks } = this.#context;
+    const extension = mode === "normal" ? undefined : caller().extension;
+    return plan(
+      { dialled: /^\+?[0-9*#]+$/.test(dialled) ? dialled : "", user, from: { side: "lan", extension } },
+      config(),
+      routingView(mode, trunks),
+    );
+  }
+
+  /** Carries out a plan from its `at`-th step; `otherwise` is asked when nothing of it could be reached. */
+  #execute(call: LanCall, made: RoutePlan, at: number, otherwise: () => boolean): void {
+    const { trunks, proxy, calls, callers } = this.#context;
+    const { tx, from } = call;
+    const step = made.steps[at];
+    if (step === undefined) {
+      if (!otherwise()) tx.respond(buildResponse(tx.request, 480));
+      return;
+    }
+    const next = () => {
+      if (made.steps[at + 1] === undefined) return otherwise();
+      this.#execute(call, made, at + 1, otherwise);
+      return true;
+    };
+    if (step.kind === "proxy_to_pbx") {
+      const trunk = trunks.get(step.trunk);
+      const flow = trunk?.flow;
+      const targets: Target[] =
+        trunk === undefined || flow === undefined ? [] : [{ party: { kind: "trunk", trunk, flow } }];
+      proxy.forward({ tx, from, targets, onFailed: next });
+      return;
+    }
+    const refusal = callers.refusal(tx.request, call.caller(), step);
+    if (refusal !== undefined) {
+      tx.respond(refusal);
+      return;
+    }
+    switch (step.kind) {
+      case "ring_extension":
+      case "ring_main_group":
+        proxy.forward({ tx, from, targets: this.#phonesOf(step), onFailed: next });
+        return;
+      case "trunk":
+        calls.takeOutbound(tx, from.flow, made);
+        return;
+      case "reject":
+        tx.respond(buildResponse(tx.request, step.status, { reason: step.reason }));
+        return;
+    }
+  }
+
+  #phonesOf(step: Extract<RouteStep, { kind: "ring_extension" | "ring_main_group" }>): readonly Target[] {
+    const { store, transport } = this.#context;
+    const extensions = step.kind === "ring_extension" ? [step.extension] : step.extensions;
+    return extensions.flatMap((extension) =>
+      store.ofExtension(extension).map((binding) => ({ party: phoneParty(transport, binding), uri: binding.contact })),
+    );
+  }
+
+  /** Requests other than calls and registrations, outside of a dialog: messages, subscriptions, presence. */
+  #otherFromLan(tx: ServerTransaction, from: Party): void {
+    const { trunks, proxy, aors, store, transport } = this.#context;
+    if (this.#context.mode() === "normal") {
+      const trunk = trunks
+        .all()
+        .find(({ kind, health, flow }) => kind === "pbx" && flow !== undefined && health.state !== "down");
+      if (trunk?.flow !== undefined) {
+        proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk, flow: trunk.flow } }] });
+        return;
+      }
+    }
+    const aor = aors().of(tx.request.uri);
+    const targets = (aor === undefined ? [] : store.ofAor(aor)).map((binding) => ({
+      party: phoneParty(transport, binding),
+      uri: binding.contact,
+    }));
+    proxy.forward({ tx, from, targets });
+  }
+
+  /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know. */
+  #withoutRoute(tx: ServerTransaction, from: Party): void {
+    const { proxy, trunks } = this.#context;
+    const targets = topRoute(tx.request) === undefined ? this.#phoneOfUri(tx.request) : undefined;
+    const pbx = trunks.all().find(({ kind, flow }) => kind === "pbx" && flow !== undefined);
+    if (targets !== undefined) proxy.forward({ tx, from, targets });
+    else if (this.#isForUs(tx.request)) tx.respond(buildResponse(tx.request, 481));
+    else if (pbx?.flow !== undefined) {
+      proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk: pbx, flow: pbx.flow } }] });
+    } else tx.respond(buildResponse(tx.request, 481));
+  }
+
+  /** The phone that a Request-URI names: by our token in it, by a registered contact, or by its address of record. */
+  #phoneOfUri(request: SipRequest): readonly Target[] | undefined {
+    const { own, store, transport, aors } = this.#context;
+    const uri = own.of(request.uri);
+    const binding =
+      (uri.ours && uri.user !== undefined ? store.byToken(uri.user) : undefined) ?? store.byContact(request.uri);
+    if (binding !== undefined) return [{ party: phoneParty(transport, binding), uri: binding.contact }];
+    const aor = aors().of(request.uri);
+    const bindings = aor === undefined ? [] : store.ofAor(aor);
+    if (bindings.length === 0) return undefined;
+    return bindings.map((each) => ({ party: phoneParty(transport, each), uri: each.contact }));
+  }
+
+  #isForUs(request: SipRequest): boolean {
+    const uri = this.#context.own.of(request.uri);
+    if (request.method === "OPTIONS" && uri.ours && uri.token === undefined) {
+      return uri.user === undefined || this.#phoneOfUri(request) === undefined;
+    }
+    return uri.ours && uri.user === undefined;
+  }
+
+  #answerForUs(tx: ServerTransaction): void {
+    const { request } = tx;
+    if (request.method === "OPTIONS") {
+      tx.respond(
+        buildResponse(request, 200, {
+          headers: [
+            { name: "Allow", value: ALLOW },
+            { name: "Accept", value: "application/sdp" },
+            { name: "Supported", value: "path" },
+          ],
+        }),
+      );
+      return;
+    }
+    tx.respond(buildResponse(request, 405, { headers: [{ name: "Allow", value: ALLOW }] }));
+  }
+
+  #ack(ack: SipRequest, flow: Flow): void {
+    const { trunks, lan, calls, proxy, counters } = this.#context;
+    const trunk = trunks.of(flow);
+    if (trunk === undefined && lan.of(flow) === undefined) {
+      counters.count("dropped_strangers");
+      return;
+    }
+    if (calls.owns(ack)) {
+      calls.onAck(ack, flow);
+      return;
+    }
+    const from: Party = trunk === undefined ? { kind: "phone", flow } : { kind: "trunk", trunk, flow };
+    if (!proxy.onAck(ack, from)) counters.count("stray_acks");
+  }
+
+  /** A verdict changed: what waits for a trunk that is gone is told. */
+  trunkChanged(trunk: Trunk): void {
+    const { registrar, calls, proxy } = this.#context;
+    registrar.trunkChanged(trunk);
+    calls.trunkChanged(trunk);
+    if (trunk.health.state === "down" || trunk.path.health.state === "down") proxy.trunkFailed(trunk);
+  }
+}

@@ -1,0 +1,144 @@
+import type { AlarmBoard } from "../base/alarms.ts";
+import type { Clock } from "../base/clock.ts";
+import type { SiteConfig } from "../base/config/schema.ts";
+import type { Mode } from "../base/events.ts";
+import type { Log } from "../base/log.ts";
+import type { Relay } from "../media/relay.ts";
+import type { TransactionLayer } from "../sip/transactions/layer.ts";
+import type { TransportLayer } from "../sip/transport/transport.ts";
+import { Callers } from "./caller.ts";
+import type { CallsPort } from "./calls/calls-port.ts";
+import { SipProxy } from "./calls/proxy.ts";
+import { ProxyMedia } from "./calls/proxy-media.ts";
+import type { PassageWatcher } from "./calls/proxy-parties.ts";
+import { Core } from "./core.ts";
+import { Counters } from "./counters.ts";
+import { LanSide } from "./lan-side.ts";
+import { OwnTokens } from "./own-tokens.ts";
+import { OwnUris } from "./own-uris.ts";
+import { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
+import { type BindingChange, BindingStore } from "./registrar/binding-store.ts";
+import { Registrar } from "./registrar/registrar.ts";
+import { PhoneDigest } from "./registrar/trust.ts";
+import type { Trunks } from "./trunks/trunk.ts";
+
+export interface EnginePartsContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transport: TransportLayer;
+  readonly transactions: TransactionLayer;
+  readonly trunks: Trunks;
+  readonly relay: Relay;
+  readonly alarms: AlarmBoard;
+  readonly tokenKey: Uint8Array;
+  readonly watcher: PassageWatcher;
+  config(): SiteConfig;
+  mode(): Mode;
+  onBinding(change: BindingChange): void;
+  /** Built once the bindings are there, which calls look at. */
+  calls(store: BindingStore): CallsPort;
+}
+
+export interface EngineParts {
+  readonly core: Core;
+  readonly calls: CallsPort;
+  readonly proxy: SipProxy;
+  readonly media: ProxyMedia;
+  readonly registrar: Registrar;
+  readonly store: BindingStore;
+  readonly counters: Counters;
+  readonly strangers: StrangerWatch;
+  aors(): AddressesOfRecord;
+  /** Takes over a changed site file while calls run. */
+  configure(config: SiteConfig): void;
+}
+
+const STRANGERS_ALARM = 20;
+const STRANGERS_WINDOW_MS = 600_000;
+
+/** Failed registrations: many of them within ten minutes are an alarm, until ten minutes are quiet. */
+export class StrangerWatch {
+  readonly #clock: Clock;
+  readonly #alarms: AlarmBoard;
+  #times: number[] = [];
+
+  constructor(clock: Clock, alarms: AlarmBoard) {
+    this.#clock = clock;
+    this.#alarms = alarms;
+  }
+
+  seen(source: string): void {
+    this.#times.push(this.#clock.now());
+    if (this.#times.length > STRANGERS_ALARM) this.#times = this.#times.slice(-STRANGERS_ALARM);
+    this.#judge(source);
+  }
+
+  /** To be called now and then. */
+  sweep(): void {
+    this.#judge("");
+  }
+
+  #judge(source: string): void {
+    const since = this.#clock.now() - STRANGERS_WINDOW_MS;
+    const lately = this.#times.filter((time) => time > since).length;
+    if (lately >= STRANGERS_ALARM) {
+      this.#alarms.raise("registrar.strangers", "", `${lately} failed registrations, the last from ${source}`);
+    } else if (lately === 0) this.#alarms.clear("registrar.strangers", "");
+  }
+}
+
+/** Puts registrar, proxy and dispatcher together over given trunks and transport. */
+export function assembleEngine(context: EnginePartsContext): EngineParts {
+  const { clock, log, transport, transactions, trunks, relay, alarms } = context;
+  const counters = new Counters();
+  let aors = new AddressesOfRecord(context.config());
+  const tokens = new OwnTokens(context.tokenKey);
+  const own = new OwnUris(tokens, trunks, context.config());
+  const lan = new LanSide(context.config());
+  const digest = new PhoneDigest(clock, context.config());
+  const store = new BindingStore(clock, aors, (change) => context.onBinding(change));
+  const strangers = new StrangerWatch(clock, alarms);
+  const shared = {
+    clock,
+    log,
+    transport,
+    transactions,
+    trunks,
+    store,
+    own,
+    config: context.config,
+    mode: context.mode,
+  };
+  const registrar = new Registrar({
+    ...shared,
+    digest,
+    aors: () => aors,
+    stranger: (source) => {
+      counters.count("register_challenges");
+      strangers.seen(source);
+    },
+  });
+  const media = new ProxyMedia({ relay, alarms, log });
+  const proxy = new SipProxy({ ...shared, media, watcher: context.watcher });
+  const calls = context.calls(store);
+  const callers = new Callers(store, digest, () => aors);
+  const core = new Core({ ...shared, registrar, proxy, calls, callers, lan, counters, aors: () => aors });
+  return {
+    core,
+    calls,
+    proxy,
+    media,
+    registrar,
+    store,
+    counters,
+    strangers,
+    aors: () => aors,
+    configure(config) {
+      aors = new AddressesOfRecord(config);
+      store.useAddresses(aors);
+      own.configure(config);
+      lan.configure(config);
+      digest.configure(config);
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { cseqOf, header, headerValues, removeFirst, setHeader } from "../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
+import { splitOutside } from "../sip/messages/syntax.ts";
+
+/** What every request and response undergoes on its way through a proxy (RFC 3261 §16.6, §16.7). */
+
+/** A copy that may be changed without touching the one received. */
+export function copyRequest(request: SipRequest): SipRequest {
+  return { ...request, headers: [...request.headers] };
+}
+
+const DEFAULT_MAX_FORWARDS = 70;
+
+/** §16.6 step 3: one hop less. False when none is left. */
+export function takeHop(request: SipRequest): boolean {
+  const text = header(request, "Max-Forwards")?.trim();
+  const left = text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : DEFAULT_MAX_FORWARDS;
+  if (left <= 0) return false;
+  setHeader(request, "Max-Forwards", String(Math.min(left, 255) - 1));
+  return true;
+}
+
+/** The top Route element, or undefined. */
+export function topRoute(request: SipRequest): string | undefined {
+  for (const value of headerValues(request, "Route")) {
+    const first = splitOutside(value, ",").find((element) => element !== "");
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}
+
+/** A response for the next hop back: a copy without our Via (§16.7 step 3). Undefined when no other is left. */
+export function withoutOurVia(response: SipResponse): SipResponse | undefined {
+  const copy: SipResponse = { ...response, headers: [...response.headers] };
+  removeFirst(copy, "Via");
+  return header(copy, "Via") === undefined ? undefined : copy;
+}
+
+export function isInDialog(request: SipRequest): boolean {
+  const to = header(request, "To");
+  return to !== undefined && /;\s*tag\s*=/i.test(to.slice(to.lastIndexOf(">") + 1));
+}
+
+export function methodOf(response: SipResponse): string | undefined {
+  return cseqOf(response)?.method;
+}

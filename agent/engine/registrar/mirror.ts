@@ -1,0 +1,168 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Binding } from "../../base/snapshot.ts";
+import { headerList, prependHeader, removeHeader, setHeader } from "../../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { parseNameAddr, printNameAddr } from "../../sip/messages/name-addr.ts";
+import { splitOutside } from "../../sip/messages/syntax.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import type { OwnUris } from "../own-uris.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import type { AddressesOfRecord } from "./addresses-of-record.ts";
+import type { BindingStore } from "./binding-store.ts";
+import { bindingOf, tokenFor } from "./local-registrar.ts";
+import { contactsOf, findContact, grantedSeconds, parseRegister, type RegisterRequest } from "./register-request.ts";
+
+export interface MirrorContext {
+  readonly clock: Clock;
+  readonly store: BindingStore;
+  readonly own: OwnUris;
+  aors(): AddressesOfRecord;
+}
+
+/** A contact on its way to the cloud: as the phone wrote it, and as it left here. */
+interface SentContact {
+  readonly original: string;
+  readonly sent: string;
+  /** What brings the cloud's requests back to the phone. */
+  readonly token: string;
+  readonly expires_s: number;
+}
+
+/** A REGISTER that the cloud is to decide on. */
+export interface MirroredRegister {
+  /** What goes to the cloud. */
+  readonly request: SipRequest;
+  /** What the cloud's 200 means for the mirror; returns the 200 as the phone has to see it. */
+  accepted(response: SipResponse): SipResponse;
+}
+
+/** Longest lifetime believed, whatever the cloud says. Seconds. */
+const LONGEST_S = 7 * 86_400;
+
+/**
+ * Prepares a REGISTER for the cloud, so that the cloud's calls come back through the box: by Path (RFC 3327), or where
+ * the cloud does not know that, by contacts rewritten to the box with a token. Digest, tags and order stay untouched.
+ * `request` is a copy of the phone's that may be changed.
+ */
+export function mirrorRegister(
+  context: MirrorContext,
+  request: SipRequest,
+  flow: Flow,
+  trunk: Trunk,
+  pathHeader: boolean,
+): MirroredRegister {
+  const register = parseRegister(request);
+  const aor = "refuse" in register ? undefined : context.aors().of(register.to);
+  // What we do not understand is the cloud's to refuse.
+  if ("refuse" in register || aor === undefined) return { request, accepted: (response) => response };
+  const { own, store } = context;
+  const tokens = register.contacts.map((contact) => tokenFor(own, flow, store.find(aor, contact.uri)));
+  // One Path serves all contacts of a request; a rewritten contact has to be told from its neighbours.
+  const path = own.phoneSeenFromTrunk(trunk, tokens[0] ?? tokenFor(own, flow, undefined));
+  const sent: SentContact[] = register.contacts.map((contact, i) => {
+    const token = (pathHeader ? tokens[0] : tokens[i]) ?? "";
+    const uri = pathHeader ? contact.uri : own.phoneSeenFromTrunk(trunk, token);
+    return { original: contact.uri, sent: uri, token, expires_s: contact.expires_s };
+  });
+  if (pathHeader) addPath(request, path);
+  else rewriteContacts(request, sent);
+  const user: PhoneRegister = { request, register, aor, flow, sent };
+  return {
+    request,
+    accepted: (response) => {
+      keep(context, user, response);
+      return pathHeader ? response : restoreContacts(response, sent);
+    },
+  };
+}
+
+interface PhoneRegister {
+  readonly request: SipRequest;
+  readonly register: RegisterRequest;
+  readonly aor: string;
+  readonly flow: Flow;
+  readonly sent: readonly SentContact[];
+}
+
+function addPath(request: SipRequest, here: string): void {
+  prependHeader(request, "Path", `<${here};lr>`);
+  const supported = headerList(request, "Supported");
+  if (!supported.some((tag) => tag.toLowerCase() === "path")) {
+    setHeader(request, "Supported", [...supported, "path"].join(", "));
+  }
+}
+
+function rewriteContacts(request: SipRequest, sent: readonly SentContact[]): void {
+  const values = headerList(request, "Contact");
+  if (values.length === 0 || values.includes("*")) return;
+  const written = values.map((value, i) => {
+    const contact = parseNameAddr(value);
+    const entry = sent[i];
+    if (contact === undefined || entry === undefined) return value;
+    return printNameAddr({ ...contact, uri: entry.sent });
+  });
+  removeHeader(request, "Contact");
+  request.headers.push({ name: "Contact", value: written.join(", ") });
+}
+
+function restoreContacts(response: SipResponse, sent: readonly SentContact[]): SipResponse {
+  const headers = response.headers.map((line) => {
+    if (!/^(contact|m)$/i.test(line.name)) return line;
+    const value = splitOutside(line.value, ",")
+      .map((element) => {
+        const contact = parseNameAddr(element);
+        const match = contact === undefined ? undefined : matchSent(sent, contact.uri);
+        return contact === undefined || match === undefined
+          ? element
+          : printNameAddr({ ...contact, uri: match.original });
+      })
+      .join(", ");
+    return { name: line.name, value };
+  });
+  return { ...response, headers };
+}
+
+function matchSent(sent: readonly SentContact[], uri: string): SentContact | undefined {
+  return findContact(
+    sent.map((entry) => ({ uri: entry.sent, entry })),
+    uri,
+  )?.entry;
+}
+
+/** Takes over what the cloud's 200 says of this phone's contacts; those of others in it are not ours to keep. */
+function keep(context: MirrorContext, phone: PhoneRegister, response: SipResponse): void {
+  const { store, clock, own } = context;
+  const { aor, register, flow } = phone;
+  const listed = contactsOf(response);
+  if (register.all) {
+    for (const binding of store.ofAor(aor)) {
+      if (findContact(listed, binding.contact) === undefined) store.remove(aor, binding.contact, "unregistered");
+    }
+    return;
+  }
+  register.contacts.forEach((contact, i) => {
+    const sent = phone.sent[i];
+    if (sent === undefined) return;
+    const granted = findContact(listed, sent.sent);
+    if (granted === undefined) {
+      // Not named: nothing was stored for it, and what was there lapses by itself unless the phone ended it.
+      if (sent.expires_s === 0) store.remove(aor, contact.uri, "unregistered");
+      return;
+    }
+    const lives_s = Math.min(grantedSeconds(granted, response, sent.expires_s), LONGEST_S);
+    if (lives_s === 0) {
+      store.remove(aor, contact.uri, "unregistered");
+      return;
+    }
+    const old = store.find(aor, contact.uri);
+    const binding: Binding = {
+      ...bindingOf(own, phone.request, register, contact, aor, flow, old, {
+        trust: old?.trust === "full" ? "full" : "learned",
+        expires_wall: clock.wall() + lives_s * 1000,
+        cloud_accepted_wall: clock.wall(),
+      }),
+      flow_token: sent.token,
+    };
+    store.put(binding, lives_s * 1000);
+  });
+}

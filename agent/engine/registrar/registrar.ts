@@ -1,0 +1,162 @@
+import type { Clock, Timer } from "../../base/clock.ts";
+import type { SiteConfig } from "../../base/config/schema.ts";
+import type { Mode } from "../../base/events.ts";
+import type { Log } from "../../base/log.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
+import type { TransactionLayer } from "../../sip/transactions/layer.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import { copyRequest, takeHop, withoutOurVia } from "../forwarding.ts";
+import type { Trunk, Trunks } from "../trunks/trunk.ts";
+import { LocalRegistrar, type LocalRegistrarContext } from "./local-registrar.ts";
+import { mirrorRegister } from "./mirror.ts";
+
+/** How long the cloud may take with a REGISTER while it has not proved to be there. */
+const CLOUD_PATIENCE_MS = 1500;
+
+export interface RegistrarContext extends LocalRegistrarContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transactions: TransactionLayer;
+  readonly trunks: Trunks;
+  config(): SiteConfig;
+  mode(): Mode;
+}
+
+/** A REGISTER whose answer the cloud owes. */
+interface Pending {
+  readonly tx: ServerTransaction;
+  readonly flow: Flow;
+  readonly trunk: Trunk;
+  readonly others: readonly Trunk[];
+  patience: Timer | undefined;
+  done: boolean;
+}
+
+/**
+ * In normal mode the cloud decides and we mirror; when it cannot be asked, or does not answer, we decide ourselves, so
+ * that a phone always has its answer within the time in which it would look for another server.
+ */
+export class Registrar {
+  readonly #context: RegistrarContext;
+  readonly #local: LocalRegistrar;
+  readonly #pending = new Set<Pending>();
+
+  constructor(context: RegistrarContext) {
+    this.#context = context;
+    this.#local = new LocalRegistrar(context);
+  }
+
+  handle(tx: ServerTransaction, flow: Flow): void {
+    const targets = this.#context.mode() === "normal" ? this.#targets() : [];
+    this.#forward(tx, flow, targets);
+  }
+
+  /** A verdict changed: what waits for a cloud that is not proven up any more is answered here at once. */
+  trunkChanged(trunk: Trunk): void {
+    for (const pending of [...this.#pending]) {
+      if (pending.trunk === trunk && isBad(trunk)) this.#giveUp(pending);
+    }
+  }
+
+  modeChanged(): void {
+    if (this.#context.mode() === "normal") return;
+    for (const pending of [...this.#pending]) this.#giveUp(pending);
+  }
+
+  #targets(): readonly Trunk[] {
+    return this.#context.trunks.all().filter((trunk) => trunk.kind === "pbx" && !isBad(trunk));
+  }
+
+  #answerHere(tx: ServerTransaction, flow: Flow): void {
+    tx.respond(this.#local.answer(tx.request, flow));
+  }
+
+  #forward(tx: ServerTransaction, flow: Flow, targets: readonly Trunk[]): void {
+    const [trunk, ...others] = targets;
+    const out = trunk?.flow;
+    if (trunk === undefined) {
+      this.#answerHere(tx, flow);
+      return;
+    }
+    if (out === undefined || (out.closed && out.protocol === "udp")) {
+      this.#forward(tx, flow, others);
+      return;
+    }
+    const copy: SipRequest = copyRequest(tx.request);
+    if (!takeHop(copy)) {
+      tx.respond(buildResponse(tx.request, 483));
+      return;
+    }
+    this.#context.own.dropOwnRoutes(copy);
+    const pbx = this.#context.config().pbx_targets.find((target) => target.id === trunk.id);
+    const mirrored = mirrorRegister(this.#context, copy, flow, trunk, pbx?.path_header ?? true);
+    const pending: Pending = { tx, flow, trunk, others, patience: undefined, done: false };
+    this.#pending.add(pending);
+    const started = this.#context.clock.now();
+    this.#context.transactions.request(mirrored.request, out, {
+      onFinal: (response) => {
+        const after_ms = this.#context.clock.now() - started;
+        trunk.observe({ kind: "first_response", method: "REGISTER", after_ms, status: response.status });
+        // Even an answer that comes after ours tells what the cloud accepted.
+        const seen = response.status < 300 ? mirrored.accepted(response) : response;
+        if (pending.done) return;
+        if (CLOUD_IN_TROUBLE.has(response.status) && isBad(trunk)) {
+          this.#giveUp(pending);
+          return;
+        }
+        this.#settle(pending);
+        const back = withoutOurVia(seen);
+        if (back !== undefined) tx.respond(back);
+      },
+      onTimeout: () => {
+        trunk.observe({ kind: "no_response", method: "REGISTER" });
+        this.#giveUp(pending);
+      },
+      onTransportError: (error) => {
+        trunk.observe({ kind: "send_error", detail: error.detail });
+        this.#giveUp(pending);
+      },
+    });
+    this.#beImpatient(pending);
+  }
+
+  /** A trunk that is up gets all its time; one that is not proven up has 1.5 s, and is probed then. */
+  #beImpatient(pending: Pending): void {
+    pending.patience = this.#context.clock.after(CLOUD_PATIENCE_MS, () => {
+      if (pending.done) return;
+      const { trunk } = pending;
+      trunk.observe({ kind: "no_response", method: "REGISTER" });
+      if (pending.done) return;
+      if (trunk.health.state === "up" || trunk.health.state === "degraded") this.#beImpatient(pending);
+      else this.#giveUp(pending);
+    });
+  }
+
+  /** The next target, or our own answer. The cloud's transaction goes on: a late 200 still reaches the mirror. */
+  #giveUp(pending: Pending): void {
+    if (pending.done) return;
+    this.#settle(pending);
+    this.#forward(
+      pending.tx,
+      pending.flow,
+      this.#context.mode() === "normal" ? pending.others.filter((trunk) => !isBad(trunk)) : [],
+    );
+  }
+
+  #settle(pending: Pending): void {
+    pending.done = true;
+    pending.patience?.cancel();
+    this.#pending.delete(pending);
+  }
+}
+
+/** Answers by which a server, or a proxy before it, says that it cannot do its work. */
+const CLOUD_IN_TROUBLE: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
+
+function isBad({ health, path }: Trunk): boolean {
+  return isBadState(health.state) || isBadState(path.health.state);
+}
+
+const isBadState = (state: Trunk["health"]["state"]) => state === "down" || state === "suspect";

@@ -1,0 +1,255 @@
+/** A site in memory for tests of the engine: LAN, a cloud PBX that really proxies, phones, a relay that keeps notes. */
+import { readFileSync } from "node:fs";
+import { AlarmBoard } from "../../base/alarms.ts";
+import { parseConfig } from "../../base/config/load.ts";
+import type { SiteConfig } from "../../base/config/schema.ts";
+import type { HealthState, Mode } from "../../base/events.ts";
+import { silentLog } from "../../base/log.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
+import type { EndpointInfo, EndpointSpec, Relay, RemotePeer } from "../../media/relay.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
+import { TransactionLayer } from "../../sip/transactions/layer.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import { MemoryNetwork } from "../../sip/transport/memory-network.ts";
+import type { CallsPort } from "../calls/calls-port.ts";
+import { assembleEngine, type EngineParts } from "../engine-parts.ts";
+import type { Path } from "../paths/path.ts";
+import type { BindingChange } from "../registrar/binding-store.ts";
+import type { Trunk, TrunkObservation, Trunks } from "../trunks/trunk.ts";
+import { MemoryPbx } from "./memory-pbx.ts";
+import { MemoryPhone } from "./memory-phone.ts";
+
+export const BOX = "10.20.0.5";
+export const PBX = "10.40.0.10";
+const PBX_PORT_HERE = 5062;
+
+/** The example site file with changes. */
+export function siteConfig(change: (config: SiteConfig) => void = () => {}): SiteConfig {
+  const file = new URL("../../../tests/fixtures/site.yaml", import.meta.url);
+  const loaded = parseConfig(readFileSync(file, "utf8"), "site.yaml");
+  if (!loaded.ok) throw new Error("the example site file is not valid");
+  const config = structuredClone(loaded.config) as SiteConfig;
+  change(config);
+  return config;
+}
+
+export class NotedRelay implements Relay {
+  connected = true;
+  readonly endpoints = new Map<string, EndpointSpec & { readonly port: number; peer?: RemotePeer }>();
+  readonly bridges: [string, string][] = [];
+  readonly closed: string[] = [];
+  #port = 20_000;
+
+  async open(spec: EndpointSpec): Promise<{ port: number }> {
+    const known = this.endpoints.get(spec.id);
+    if (known !== undefined) return known;
+    const opened = { ...spec, port: this.#port };
+    this.#port += 2;
+    this.endpoints.set(spec.id, opened);
+    return opened;
+  }
+
+  async setPeer(id: string, peer: RemotePeer): Promise<void> {
+    const endpoint = this.endpoints.get(id);
+    if (endpoint !== undefined) endpoint.peer = peer;
+  }
+
+  async bridge(a: string, b: string): Promise<void> {
+    this.bridges.push([a, b]);
+  }
+
+  async unbridge(): Promise<void> {}
+  async play(): Promise<void> {}
+  async stop(): Promise<void> {}
+  async close(): Promise<void> {}
+
+  async closeCall(call_id: string): Promise<void> {
+    this.closed.push(call_id);
+    for (const [id, endpoint] of this.endpoints) if (endpoint.call_id === call_id) this.endpoints.delete(id);
+  }
+
+  async list(): Promise<readonly EndpointInfo[]> {
+    return [];
+  }
+}
+
+/** Calls that the box would own: noted, and answered with a status that tells which way they came. */
+export class NotedCalls implements CallsPort {
+  readonly taken: string[] = [];
+
+  takeEmergency(tx: ServerTransaction): void {
+    this.taken.push(`emergency ${tx.request.uri}`);
+  }
+
+  takeOutbound(tx: ServerTransaction): void {
+    this.taken.push(`outbound ${tx.request.uri}`);
+  }
+
+  takeInbound(tx: ServerTransaction, _flow: Flow, trunk: Trunk): void {
+    this.taken.push(`inbound ${trunk.id} ${tx.request.uri}`);
+  }
+
+  owns(_request: SipRequest): boolean {
+    return false;
+  }
+
+  inDialog(): void {}
+  onAck(): void {}
+  status = () => [];
+  pathChanged(): void {}
+  trunkChanged(): void {}
+}
+
+export interface MemorySite {
+  readonly clock: ManualClock;
+  readonly network: MemoryNetwork;
+  readonly parts: EngineParts;
+  readonly relay: NotedRelay;
+  readonly calls: NotedCalls;
+  readonly alarms: AlarmBoard;
+  readonly changes: BindingChange[];
+  readonly observed: TrunkObservation[];
+  readonly pbx: MemoryPbx;
+  setMode(mode: Mode): void;
+  /** Sets the PBX's trunk and tells the engine. */
+  setTrunk(state: HealthState): void;
+  phone(user: string, address: string, options?: { password?: string }): Promise<MemoryPhone>;
+  /** Lets time pass, and everything that waits on promises. */
+  pass(ms: number): Promise<void>;
+  /** Everything of the engine but its bindings' snapshot is lost and made anew. */
+  restart(): Promise<void>;
+}
+
+export async function memorySite(options: { config?: SiteConfig; challenge?: boolean } = {}): Promise<MemorySite> {
+  const config = options.config ?? siteConfig();
+  const clock = new ManualClock();
+  const network = new MemoryNetwork({ clock });
+  const pbx = await MemoryPbx.start(network, clock, PBX, options.challenge === true);
+  const relay = new NotedRelay();
+  const calls = new NotedCalls();
+  const changes: BindingChange[] = [];
+  const observed: TrunkObservation[] = [];
+  const alarms = new AlarmBoard(
+    () => clock.wall(),
+    () => {},
+  );
+  let mode: Mode = "normal";
+  let state: HealthState = "up";
+  const health = () => ({ state, since_ms: 0, evidence: [] });
+
+  const build = async () => {
+    const transport = network.transport();
+    const transactions = new TransactionLayer({ transport, clock });
+    const lan = config.lans[0];
+    for (const protocol of ["udp", "tcp"] as const) {
+      await transport.listen({ protocol, address: BOX, port: lan?.sip_port ?? 5060 });
+    }
+    await transport.listen({ protocol: "udp", address: BOX, port: PBX_PORT_HERE });
+    const path: Path = {
+      id: "wan",
+      kind: "wan",
+      get health() {
+        return health();
+      },
+      localAddress: BOX,
+      rtt_ms: 10,
+      loss_percent: 0,
+      resolve: async () => [PBX],
+      suspect: () => {},
+    };
+    const profile = config.carrier_profiles[0];
+    if (profile === undefined) throw new Error("the example site file has no carrier profile");
+    const flow = transport.flowTo({
+      protocol: "udp",
+      address: PBX,
+      port: 5060,
+      local_address: BOX,
+      local_port: PBX_PORT_HERE,
+    });
+    const trunk: Trunk = {
+      id: "cloud",
+      kind: "pbx",
+      path,
+      roles: ["emergency"],
+      domain: "pbx.example",
+      profile,
+      get health() {
+        return health();
+      },
+      flow,
+      registration: undefined,
+      credentials: undefined,
+      first_response_p99_ms: undefined,
+      contact: (user) => `sip:${user}@${BOX}:${PBX_PORT_HERE}`,
+      local: { address: BOX, port: PBX_PORT_HERE },
+      observe: (observation) => void observed.push(observation),
+    };
+    const trunks: Trunks = {
+      get: (id) => (id === trunk.id ? trunk : undefined),
+      all: () => [trunk],
+      of: (from) => (from.local.port === PBX_PORT_HERE && from.remote.address === PBX ? trunk : undefined),
+      onChange: () => {},
+    };
+    const parts = assembleEngine({
+      clock,
+      log: silentLog,
+      transport,
+      transactions,
+      trunks,
+      relay,
+      alarms,
+      tokenKey: new Uint8Array(32).fill(7),
+      watcher: {},
+      config: () => config,
+      mode: () => mode,
+      onBinding: (change) => void changes.push(change),
+      calls: () => calls,
+    });
+    return { transport, parts, trunk };
+  };
+
+  let engine = await build();
+  const pass = async (ms: number) => {
+    for (let left = ms; ; left -= 10) {
+      clock.advance(Math.max(0, Math.min(10, left)));
+      await new Promise((resolve) => setImmediate(resolve));
+      if (left <= 0) break;
+    }
+    // What promises set off is delivered without time passing.
+    for (let round = 0; round < 8; round++) {
+      clock.advance(0);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return {
+    clock,
+    network,
+    get parts() {
+      return engine.parts;
+    },
+    relay,
+    calls,
+    alarms,
+    changes,
+    observed,
+    pbx,
+    setMode(to) {
+      mode = to;
+      engine.parts.registrar.modeChanged();
+    },
+    setTrunk(to) {
+      state = to;
+      engine.parts.core.trunkChanged(engine.trunk);
+    },
+    phone: (user, address, { password } = {}) => MemoryPhone.start(network, clock, user, address, BOX, password ?? ""),
+    pass,
+    async restart() {
+      const kept = engine.parts.store.remembered();
+      const written = clock.wall();
+      await engine.transport.shutdown();
+      engine = await build();
+      engine.parts.store.restore(kept, written);
+    },
+  };
+}
