@@ -30,7 +30,11 @@ export const openProbeSocket: OpenProbeSocket = (localAddress, events) => {
   };
   socket.on("error", failed);
   socket.on("message", (bytes, from) => events.message(bytes, from.address, from.port));
-  socket.bind({ address: localAddress, port: 0 });
+  try {
+    socket.bind({ address: localAddress, port: 0 });
+  } catch (error) {
+    failed(error instanceof Error ? error : new Error(String(error)));
+  }
   socket.unref();
   return {
     send(bytes, address, port) {

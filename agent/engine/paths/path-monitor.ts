@@ -63,6 +63,7 @@ export class PathMonitor implements Path, Testimony {
   #quality: Timer | undefined;
   #facts: LinkFacts = UNKNOWN_FACTS;
   #localAddress: string | undefined;
+  #peerRtt: number | undefined;
 
   constructor(
     config: PathConfig,
@@ -137,7 +138,7 @@ export class PathMonitor implements Path, Testimony {
   }
 
   get rtt_ms(): number | undefined {
-    return this.#probes.rtt_ms;
+    return this.#probes.rtt_ms ?? this.#peerRtt;
   }
 
   get loss_percent(): number | undefined {
@@ -153,6 +154,11 @@ export class PathMonitor implements Path, Testimony {
   }
 
   heard(witness: string, source: string, sent_ms: number, detail: string): void {
+    // A peer's own time to think is in it, so this is an upper bound, for want of probes. An INVITE thinks longest.
+    if (source === "options") {
+      const rtt = Math.max(0, this.#clock.now() - sent_ms);
+      this.#peerRtt = this.#peerRtt === undefined ? rtt : 0.875 * this.#peerRtt + 0.125 * rtt;
+    }
     this.#feed({ kind: "alive", witness, source, decisive: false, sent_ms, detail });
   }
 

@@ -29,6 +29,9 @@ export interface SitePathsContext {
 /** Probes and OPTIONS on WAN come at least every few seconds; on LTE they are rare by design. */
 const STALE_MS = { wan: 120_000, lte: 600_000, modem: 600_000 } as const;
 
+/** A sleeping LTE radio may need a second to wake; a waiting call does not grant it that. */
+const QUIET_SUSPECT_MS = { wan: 250, lte: 1_250, modem: 1_250 } as const;
+
 /** The paths of the site file, watched. Built once; a changed path list means a new one. */
 export class SitePaths implements Paths {
   readonly #context: SitePathsContext;
@@ -46,6 +49,7 @@ export class SitePaths implements Paths {
           path,
           {
             ...DEFAULT_RULES,
+            suspect_after_ms: { urgent: 250, quiet: QUIET_SUSPECT_MS[path.kind] },
             hold_down_ms: config.failover.hold_down_ms,
             hold_down_max_ms: Math.max(config.failover.hold_down_ms, config.failover.hold_down_max_ms),
             stale_after_ms: STALE_MS[path.kind],

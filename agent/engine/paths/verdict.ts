@@ -8,8 +8,11 @@ import { go, type Transition } from "../../base/fsm.ts";
  * doubled on each flap. Without evidence a path is unknown, never up.
  */
 export interface VerdictRules {
-  /** No sign of life this long after the asking began: suspect. */
-  readonly suspect_after_ms: number;
+  /**
+   * No sign of life this long after the asking began: suspect. `urgent` when a call waits, `quiet` otherwise; a path
+   * whose round trip is longer gets that and 100 ms.
+   */
+  readonly suspect_after_ms: { readonly urgent: number; readonly quiet: number };
   /** No sign of life this long after the asking began, without an echo responder: down. */
   readonly confirm_after_ms: number;
   readonly hold_down_ms: number;
@@ -27,7 +30,7 @@ export interface VerdictRules {
  * 2.7 %, so 20 % is 3.8 of them away and ordinary bad luck does not make a path degraded.
  */
 export const DEFAULT_RULES: Omit<VerdictRules, "hold_down_ms" | "hold_down_max_ms" | "stale_after_ms"> = {
-  suspect_after_ms: 250,
+  suspect_after_ms: { urgent: 250, quiet: 250 },
   confirm_after_ms: 4_000,
   degraded_loss_percent: [20, 12],
   degraded_rtt_ms: [400, 300],
@@ -47,6 +50,7 @@ export interface Episode {
   readonly reason: string;
   /** Signs of life sent before this time prove nothing. */
   readonly since_ms: number;
+  readonly suspect_at_ms: number;
   /** Decisive witnesses whose silence was reported in it. */
   readonly silent: readonly string[];
 }
@@ -67,6 +71,7 @@ export interface Verdict {
   /** When it last came back from down. */
   readonly returned_ms: number | undefined;
   readonly degraded: boolean;
+  readonly rtt_ms: number | undefined;
 }
 
 export type VerdictTimer = "suspect" | "confirm" | "hold_down" | "stale";
@@ -143,6 +148,7 @@ export function initialVerdict(at_ms: number): Verdict {
     flaps: 0,
     returned_ms: undefined,
     degraded: false,
+    rtt_ms: undefined,
   };
 }
 
@@ -249,17 +255,30 @@ function open(
   silent: string | undefined,
   { at_ms }: Stamp,
 ): Step {
-  if (verdict.episode !== undefined) {
-    const known = silent === undefined || verdict.episode.silent.includes(silent);
-    const episode = known ? verdict.episode : { ...verdict.episode, silent: [...verdict.episode.silent, silent] };
-    const next = { ...verdict, episode };
-    return urgent ? go(next, { do: "ask", urgent, reason }) : go(next);
+  const { urgent: soon, quiet } = rules.suspect_after_ms;
+  const suspect_at_ms = at_ms + Math.max(urgent ? soon : quiet, (verdict.rtt_ms ?? 0) + 100);
+  if (verdict.episode === undefined) {
+    return go(
+      { ...verdict, episode: { reason, since_ms, suspect_at_ms, silent: silent === undefined ? [] : [silent] } },
+      { do: "ask", urgent, reason },
+      { do: "timer", timer: "suspect", at_ms: suspect_at_ms },
+      { do: "timer", timer: "confirm", at_ms: at_ms + rules.confirm_after_ms },
+    );
   }
+  const { episode } = verdict;
+  const known = silent === undefined || episode.silent.includes(silent);
+  const next: Episode = {
+    ...episode,
+    silent: known ? episode.silent : [...episode.silent, silent],
+    suspect_at_ms: Math.min(episode.suspect_at_ms, suspect_at_ms),
+  };
+  if (!urgent) return go({ ...verdict, episode: next });
   return go(
-    { ...verdict, episode: { reason, since_ms, silent: silent === undefined ? [] : [silent] } },
+    { ...verdict, episode: next },
     { do: "ask", urgent, reason },
-    { do: "timer", timer: "suspect", at_ms: at_ms + rules.suspect_after_ms },
-    { do: "timer", timer: "confirm", at_ms: at_ms + rules.confirm_after_ms },
+    ...(suspect_at_ms < episode.suspect_at_ms
+      ? [{ do: "timer", timer: "suspect", at_ms: suspect_at_ms } as const]
+      : []),
   );
 }
 
@@ -295,11 +314,12 @@ function onQuality(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
   const loss = over(input.loss_percent, rules.degraded_loss_percent);
   const delay = over(input.rtt_ms, rules.degraded_rtt_ms);
   const degraded = loss || delay;
-  if (degraded === verdict.degraded) return go(verdict);
+  if (degraded === verdict.degraded) return go({ ...verdict, rtt_ms: input.rtt_ms });
   const detail = `loss ${Math.round(input.loss_percent ?? 0)} %, round trip ${Math.round(input.rtt_ms ?? 0)} ms`;
   const next = {
     ...noted(verdict, "quality", "echo", degraded ? ("bad" as const) : ("good" as const), detail, input.at_wall),
     degraded,
+    rtt_ms: input.rtt_ms,
   };
   if (next.state !== "up" && next.state !== "degraded") return go(next);
   return enter(next, degraded ? "degraded" : "up", input.at_ms);

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "vitest";
+import type { Mode } from "../../base/events.ts";
+import { initialMode, type ModeEffect, type ModeInput, type ModeState, modeMachine, type PbxView } from "./mode.ts";
+
+const RULES = { hold_down_ms: 30_000, hold_down_max_ms: 600_000, settle_ms: 5_000 };
+type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms"> : never;
+
+class Bench {
+  state: ModeState = initialMode(0);
+  readonly modes: [number, Mode][] = [];
+  readonly over: string[] = [];
+  #wake: number | undefined;
+  readonly #machine = modeMachine(RULES);
+
+  at(at_ms: number, ...inputs: Unstamped<ModeInput>[]): this {
+    while (this.#wake !== undefined && this.#wake <= at_ms) {
+      const due = this.#wake;
+      this.#wake = undefined;
+      this.#feed(due, { kind: "timeout" });
+    }
+    for (const input of inputs) this.#feed(at_ms, input);
+    return this;
+  }
+
+  #feed(at_ms: number, input: Unstamped<ModeInput>): void {
+    const { state, effects } = this.#machine(this.state, { ...input, at_ms });
+    this.state = state;
+    for (const effect of effects as readonly ModeEffect[]) {
+      if (effect.do === "wake_at") this.#wake = effect.at_ms;
+      if (effect.do === "changed") this.modes.push([at_ms, effect.to]);
+      if (effect.do === "drill_over") this.over.push(effect.reason);
+    }
+  }
+}
+
+const pbxs = (...states: PbxView["state"][]) => ({
+  kind: "pbxs" as const,
+  pbxs: states.map((state, i) => ({ id: `pbx${i}`, state, detail: "" })),
+});
+const emergency = (busy: boolean) => ({ kind: "emergency" as const, busy });
+const drill = (ends_ms: number) => ({ kind: "drill_start" as const, drill: { id: "d", by: "ops", ends_ms } });
+
+describe("the mode of the site", () => {
+  test("is normal while any PBX can be reached", () => {
+    expect(new Bench().at(10, pbxs("down", "degraded")).state.mode).toBe("normal");
+  });
+
+  test("is survivable at once when every PBX is down", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(100, pbxs("suspect")).at(900, pbxs("down"));
+    expect(bench.modes).toEqual([[900, "survivable"]]);
+    expect(bench.state.reasons).toEqual(["pbx0 is down"]);
+  });
+
+  test("after power-on without a WAN is survivable as soon as nobody answers", () => {
+    expect(new Bench().at(10, pbxs("unknown")).at(6_000).modes).toEqual([[5_000, "survivable"]]);
+  });
+
+  test("goes home only after 30 s of a good PBX", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(900, pbxs("down")).at(10_000, pbxs("up")).at(60_000);
+    expect(bench.modes).toEqual([
+      [900, "survivable"],
+      [10_000, "recovering"],
+      [40_000, "normal"],
+    ]);
+  });
+
+  test("a lapse while recovering starts the wait anew", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(900, pbxs("down")).at(10_000, pbxs("up")).at(30_000, pbxs("down"));
+    bench.at(35_000, pbxs("up")).at(80_000);
+    expect(bench.modes.slice(2)).toEqual([
+      [30_000, "survivable"],
+      [35_000, "recovering"],
+      [65_000, "normal"],
+    ]);
+  });
+
+  test("each flap doubles the wait, up to ten minutes", () => {
+    const bench = new Bench().at(10, pbxs("up"));
+    const waits: number[] = [];
+    let t = 1_000;
+    for (let flap = 0; flap < 6; flap++) {
+      bench
+        .at(t, pbxs("down"))
+        .at(t + 1_000, pbxs("up"))
+        .at(t + 700_000);
+      const [home] = bench.modes.at(-1) ?? [0];
+      waits.push((home - t - 1_000) / 1_000);
+      t = home + 1_000;
+    }
+    expect(waits).toEqual([30, 60, 120, 240, 480, 600]);
+  });
+
+  test("does not go home during a 911 call or its callback window", () => {
+    const bench = new Bench()
+      .at(10, pbxs("up"))
+      .at(900, pbxs("down"), emergency(true))
+      .at(10_000, pbxs("up"))
+      .at(900_000);
+    expect(bench.state.mode).toBe("recovering");
+    expect(bench.at(900_001, emergency(false)).state.mode).toBe("normal");
+  });
+
+  test("a drill forces it and expires by itself", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(60_000, drill(120_000)).at(130_000);
+    expect(bench.modes).toEqual([
+      [60_000, "forced"],
+      [120_000, "normal"],
+    ]);
+    expect(bench.over).toEqual(["expired"]);
+  });
+
+  test("a drill is stopped by hand, and aborted by a real 911", () => {
+    const bench = new Bench()
+      .at(10, pbxs("up"))
+      .at(60_000, drill(900_000))
+      .at(70_000, { kind: "drill_end", reason: "aborted_by_911" });
+    expect(bench.state.mode).toBe("normal");
+    bench.at(80_000, drill(900_000)).at(90_000, { kind: "drill_end", reason: "stopped" });
+    expect(bench.over).toEqual(["aborted_by_911", "stopped"]);
+  });
+
+  test("a real outage in a drill is survivable when the drill ends", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(60_000, drill(70_000)).at(65_000, pbxs("down")).at(75_000);
+    expect(bench.state.mode).toBe("survivable");
+  });
+
+  test("a second drill does not replace the first", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(20, drill(70_000)).at(30, drill(990_000)).at(80_000);
+    expect(bench.state.drill).toBeUndefined();
+  });
+});

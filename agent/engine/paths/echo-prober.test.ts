@@ -1,0 +1,169 @@
+import { describe, expect, test } from "vitest";
+import { ManualClock } from "../../base/manual-clock.ts";
+import { EchoProber, LTE_ECHO, type ProbePace, WAN_ECHO } from "./echo-prober.ts";
+import { DEFAULT_RULES, initialVerdict, type Verdict, type VerdictInput, verdictMachine } from "./verdict.ts";
+
+/** mulberry32: the same seed gives the same run. */
+function seeded(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+type Unstamped<T> = T extends VerdictInput ? Omit<T, "at_ms" | "at_wall"> : never;
+
+/** A prober, its verdict machine and a path with loss and delay, on a clock of their own. */
+function simulate(options: { pace: ProbePace; loss: number; rtt_ms: number; seed: number }) {
+  const clock = new ManualClock();
+  const random = seeded(options.seed);
+  const machine = verdictMachine({
+    ...DEFAULT_RULES,
+    hold_down_ms: 30_000,
+    hold_down_max_ms: 600_000,
+    stale_after_ms: 600_000,
+  });
+  let verdict: Verdict = initialVerdict(0);
+  const downs: number[] = [];
+  const suspects: number[] = [];
+  const world = { cut: false, sent: 0 };
+  const lost = () => world.cut || random() < options.loss;
+  const feed = (input: Unstamped<VerdictInput>) => {
+    const { state, effects } = machine(verdict, { ...input, at_ms: clock.now(), at_wall: 0 });
+    verdict = state;
+    for (const effect of effects) {
+      if (effect.do === "ask") prober.burst(effect.urgent);
+      if (effect.do === "stop_asking") prober.endBurst();
+      if (effect.do === "timer" && effect.timer === "suspect") {
+        clock.after(effect.at_ms - clock.now(), () => feed({ kind: "timeout", timer: "suspect" }));
+      }
+      if (effect.do === "changed" && effect.to === "down") downs.push(clock.now());
+      if (effect.do === "changed" && effect.to === "suspect") suspects.push(clock.now());
+    }
+  };
+  const echo = { witness: "echo", source: "echo", decisive: true, detail: "" };
+  const prober = new EchoProber(clock, options.pace, 1, {
+    send: (_target, id) => {
+      world.sent++;
+      if (lost() || lost()) return;
+      clock.after(options.rtt_ms, () => {
+        if (!world.cut) prober.answered(id);
+      });
+    },
+    alive: (_target, sent_ms) => feed({ kind: "alive", ...echo, sent_ms }),
+    silent: (_target, sent_ms) => feed({ kind: "silent", ...echo, sent_ms }),
+    burstOver: (sent) => feed({ kind: "burst_over", detail: `${sent}` }),
+    random,
+  });
+  prober.start();
+  return { clock, prober, world, downs, suspects, feed, state: () => verdict.state };
+}
+
+describe("probes to a named echo responder on WAN", () => {
+  for (const rtt_ms of [0, 20, 80]) {
+    test(`declare a black hole within a second at ${rtt_ms} ms round trip, whenever it begins`, () => {
+      let slowest = 0;
+      for (let phase = 0; phase < 250; phase += 5) {
+        const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms, seed: 1 });
+        run.clock.advance(10_000 + phase);
+        run.world.cut = true;
+        const cut = run.clock.now();
+        run.clock.advance(2_000);
+        expect(run.downs).toHaveLength(1);
+        slowest = Math.max(slowest, (run.downs[0] ?? Number.POSITIVE_INFINITY) - cut);
+      }
+      expect(slowest).toBeLessThanOrEqual(1_000);
+      expect(slowest).toBeGreaterThan(400);
+    });
+  }
+
+  test("never declare a path dead in 100 hours at 5 % loss each way", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0.05, rtt_ms: 20, seed: 5 });
+    run.clock.advance(100 * 3_600_000);
+    expect(run.downs).toEqual([]);
+    expect(run.state()).not.toBe("down");
+  }, 60_000);
+
+  test("never declare a path dead in 100 hours at 20 % loss each way", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0.2, rtt_ms: 20, seed: 20 });
+    run.clock.advance(100 * 3_600_000);
+    expect(run.downs).toEqual([]);
+    expect(run.prober.loss_percent).toBeGreaterThan(20);
+  }, 60_000);
+
+  test("at 5 % loss each way do not even make it suspect in 10 hours", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0.05, rtt_ms: 20, seed: 7 });
+    run.clock.advance(10 * 3_600_000);
+    expect(run.suspects).toEqual([]);
+  }, 60_000);
+
+  test("a call in doubt has eight probes out within 105 ms, answered in time or the path is suspect after 250", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 20, seed: 1 });
+    run.clock.advance(10_010);
+    run.world.cut = true;
+    const before = run.world.sent;
+    run.feed({ kind: "suspect", reason: "911" });
+    run.clock.advance(105);
+    expect(run.world.sent - before).toBe(8);
+    run.clock.advance(144);
+    expect(run.state()).toBe("up");
+    run.clock.advance(1);
+    expect(run.state()).toBe("suspect");
+  });
+
+  test("a process that stood still reads what has arrived before it judges", () => {
+    let fire: () => void = () => {};
+    let now = 0;
+    const clock = {
+      now: () => now,
+      wall: () => 0,
+      after: (_delay: number, go: () => void) => {
+        fire = go;
+        return { cancel() {} };
+      },
+    };
+    const silent: number[] = [];
+    const ids: number[] = [];
+    const prober = new EchoProber(clock, WAN_ECHO, 1, {
+      send: (_target, id) => void ids.push(id),
+      alive() {},
+      silent: (_target, sent_ms) => void silent.push(sent_ms),
+      burstOver() {},
+      random: () => 0,
+    });
+    prober.start();
+    fire();
+    now = 900;
+    fire();
+    expect(silent).toEqual([]);
+    const [first] = ids;
+    if (first !== undefined) prober.answered(first);
+    now = 925;
+    fire();
+    expect(silent).toEqual([]);
+  });
+});
+
+describe("probes on LTE", () => {
+  test("cost little in quiet times", () => {
+    const run = simulate({ pace: LTE_ECHO, loss: 0, rtt_ms: 60, seed: 1 });
+    run.clock.advance(3_600_000);
+    expect(run.world.sent).toBeLessThan(240);
+    expect(run.world.sent).toBeGreaterThan(119);
+  });
+
+  test("declare a black hole within 5 s of the first unanswered probe", () => {
+    const run = simulate({ pace: LTE_ECHO, loss: 0, rtt_ms: 60, seed: 3 });
+    run.clock.advance(100_000);
+    run.world.cut = true;
+    const before = run.world.sent;
+    while (run.world.sent === before) run.clock.advance(1);
+    const first = run.clock.now();
+    run.clock.advance(10_000);
+    expect(run.downs).toHaveLength(1);
+    expect((run.downs[0] ?? 0) - first).toBeLessThanOrEqual(5_000);
+  });
+});

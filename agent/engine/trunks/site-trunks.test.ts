@@ -1,0 +1,345 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { AlarmBoard } from "../../base/alarms.ts";
+import { parseConfig } from "../../base/config/load.ts";
+import type { SiteConfig } from "../../base/config/schema.ts";
+import { createEventFactory, type HoldfastEvent } from "../../base/events.ts";
+import { silentLog } from "../../base/log.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { header } from "../../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { TransactionLayer } from "../../sip/transactions/layer.ts";
+import { MemoryNetwork } from "../../sip/transport/memory-network.ts";
+import { SitePaths } from "../paths/site-paths.ts";
+import { SiteTrunks } from "./site-trunks.ts";
+
+const PBX = "127.0.1.10";
+const CARRIER = "127.0.2.10";
+const BOX_WAN = "127.0.1.1";
+const BOX_LTE = "127.0.2.1";
+
+const SITE = (transport: "udp" | "tcp", registration: boolean) => `
+v: 1
+org: { id: o, name: O }
+site: { id: s, name: S, location: l, main_number: "+13035550100" }
+box: { id: b }
+lans: [{ id: lan, address: 127.0.0.5, subnets: [127.0.0.0/24] }]
+paths:
+  - { id: wan, kind: wan, address: ${BOX_WAN} }
+  - { id: lte, kind: lte, address: ${BOX_LTE} }
+pbx_targets: [{ id: cloud, path: wan, domain: pbx.example, host: ${PBX} }]
+trunks:
+  - { id: carrier, path: lte, roles: [emergency, main_number], host: ${CARRIER}, transport: ${transport}, carrier_profile: p
+      ${registration ? ', registration: { aor: "sip:main@carrier.example", username: u, password: p, expires_s: 300 }' : ""} }
+carrier_profiles: [{ id: p }]
+locations: [{ id: l, label: L, civic: { country: US } }]
+`;
+
+function site(transport: "udp" | "tcp" = "udp", registration = false): SiteConfig {
+  const loaded = parseConfig(SITE(transport, registration), "test");
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
+  return loaded.config;
+}
+
+interface Peer {
+  readonly requests: SipRequest[];
+  answer: (request: SipRequest) => SipResponse | undefined;
+}
+
+/** Lets promises settle, then moves the clock, so often that both kinds of waiting get on. */
+async function run(clock: ManualClock, ms: number, step = 50): Promise<void> {
+  for (let t = 0; t < ms; t += step) {
+    clock.advance(Math.min(step, ms - t));
+    for (let n = 0; n < 5; n++) await Promise.resolve();
+  }
+}
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+async function world(config: SiteConfig, learned: Record<string, number> = {}) {
+  const clock = new ManualClock(1_000);
+  const network = new MemoryNetwork({ clock, seed: 3 });
+  const record: HoldfastEvent[] = [];
+  const events = createEventFactory(
+    clock,
+    () => ({ org: "o", site: "s", box: "b", boot_id: "x", practice: false }),
+    () => "unset",
+  );
+  const alarms = new AlarmBoard(
+    () => clock.wall(),
+    () => {},
+  );
+  const peer = async (address: string): Promise<Peer> => {
+    const transport = network.transport();
+    await transport.listen({ protocol: "udp", address, port: 5060 });
+    await transport.listen({ protocol: "tcp", address, port: 5060 });
+    const it: Peer = { requests: [], answer: (request) => buildResponse(request, 200) };
+    const layer = new TransactionLayer({ transport, clock });
+    layer.onRequest((transaction) => {
+      it.requests.push(transaction.request);
+      const response = it.answer(transaction.request);
+      if (response !== undefined) transaction.respond(response);
+    });
+    return it;
+  };
+  const pbx = await peer(PBX);
+  const carrier = await peer(CARRIER);
+  const transport = network.transport();
+  const transactions = new TransactionLayer({ transport, clock });
+  const common = {
+    config,
+    clock,
+    log: silentLog,
+    alarms,
+    events,
+    record: (event: HoldfastEvent) => void record.push(event),
+  };
+  const paths = new SitePaths({
+    ...common,
+    ip: { ask: async () => ({ ok: false, error: "none" }), onChange() {}, close() {} },
+    openSocket: () => ({ send() {}, close() {} }),
+    random: () => 0.5,
+  });
+  const trunks = new SiteTrunks({
+    ...common,
+    transport,
+    transactions,
+    paths,
+    first_response_p99_ms: learned,
+    random: () => 0.5,
+  });
+  paths.start();
+  trunks.start();
+  cleanups.push(async () => {
+    paths.close();
+    await trunks.close();
+  });
+  const get = (id: string) => {
+    const trunk = trunks.get(id);
+    if (trunk === undefined) throw new Error(id);
+    return trunk;
+  };
+  return {
+    clock,
+    network,
+    pbx,
+    carrier,
+    transport,
+    paths,
+    trunks,
+    cloud: get("cloud"),
+    line: get("carrier"),
+    record,
+    alarms,
+  };
+}
+
+describe("a trunk", () => {
+  test("is up, and its path with it, when its peer answers OPTIONS, with an error too", async () => {
+    const { clock, pbx, cloud, paths } = await world(site());
+    pbx.answer = (request) => buildResponse(request, 404);
+    expect(cloud.health.state).toBe("unknown");
+    await run(clock, 2_000);
+    expect(cloud.health.state).toBe("up");
+    expect(paths.get("wan")?.health.state).toBe("up");
+    expect(pbx.requests[0]?.method).toBe("OPTIONS");
+  });
+
+  test("sends from its own local port, which is not 5060", async () => {
+    const { clock, cloud } = await world(site());
+    await run(clock, 1_000);
+    expect(cloud.flow?.local).toEqual({ address: BOX_WAN, port: 5062 });
+    expect(cloud.contact("abc")).toBe(`sip:abc@${BOX_WAN}:5062`);
+  });
+
+  test("is asked at most every 15 s in quiet times, and far less over LTE", async () => {
+    const { clock, pbx, carrier } = await world(site());
+    await run(clock, 600_000, 500);
+    expect(pbx.requests.length).toBeLessThanOrEqual(41);
+    expect(pbx.requests.length).toBeGreaterThan(20);
+    expect(carrier.requests.length).toBeLessThanOrEqual(7);
+  });
+
+  test("that falls silent is down within 5 s of the first unanswered OPTIONS", async () => {
+    const { clock, network, cloud, pbx } = await world(site());
+    await run(clock, 2_000);
+    network.setPaths(BOX_WAN, PBX, { cut: "black-hole" });
+    const asked = pbx.requests.length;
+    expect(asked).toBeGreaterThan(0);
+    await run(clock, 23_500);
+    const downAt = cloud.health;
+    expect(downAt.state).toBe("down");
+  });
+
+  test("that lets a call wait without a response is suspect after 1 s and down after 5 s", async () => {
+    const { clock, network, cloud } = await world(site());
+    await run(clock, 2_000);
+    network.setPaths(BOX_WAN, PBX, { cut: "black-hole" });
+    cloud.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 1_000);
+    expect(cloud.health.state).toBe("suspect");
+    await run(clock, 4_000);
+    expect(cloud.health.state).toBe("down");
+  });
+
+  test("is asked three times in a second when in doubt, at most 20 times an hour", async () => {
+    const { clock, pbx, cloud } = await world(site());
+    await run(clock, 2_000);
+    for (let n = 0; n < 40; n++) {
+      cloud.observe({ kind: "no_response", method: "INVITE" });
+      await run(clock, 2_000);
+    }
+    expect(cloud.health.state).toBe("up");
+    // 20 bursts of three, and those of quiet times.
+    expect(pbx.requests.length).toBeLessThanOrEqual(60 + 8);
+    expect(pbx.requests.length).toBeGreaterThanOrEqual(60);
+  });
+
+  test("that answers 503 to everything goes down, and the path does not", async () => {
+    const { clock, pbx, cloud, paths, alarms } = await world(site());
+    await run(clock, 2_000);
+    pbx.answer = (request) => buildResponse(request, 503);
+    cloud.observe({ kind: "first_response", method: "INVITE", after_ms: 20, status: 503 });
+    await run(clock, 5_000);
+    expect(cloud.health.state).toBe("down");
+    expect(paths.get("wan")?.health.state).toBe("up");
+    expect(alarms.active().map((alarm) => `${alarm.code} ${alarm.subject}`)).toEqual(["trunk.down cloud"]);
+  });
+
+  test("comes back when it answers again", async () => {
+    const { clock, network, cloud } = await world(site());
+    await run(clock, 2_000);
+    network.setPaths(BOX_WAN, PBX, { cut: "black-hole" });
+    cloud.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 30_000, 250);
+    expect(cloud.health.state).toBe("down");
+    network.setPaths(BOX_WAN, PBX, { cut: "none" });
+    await run(clock, 30_000, 250);
+    expect(cloud.health.state).toBe("up");
+  });
+
+  test("survives 20 % loss each way for an hour without a false verdict", async () => {
+    const { clock, network, cloud, record } = await world(site());
+    await run(clock, 2_000);
+    network.setPaths(BOX_WAN, PBX, { loss: 0.2 });
+    await run(clock, 3_600_000, 1_000);
+    expect(cloud.health.state).not.toBe("down");
+    expect(record.filter((event) => event.type === "trunk.health" && event.data.to === "down")).toEqual([]);
+  }, 30_000);
+
+  test("learns how long its peer takes to the first response", async () => {
+    const { cloud, trunks, line } = await world(site(), { carrier: 700 });
+    expect(line.first_response_p99_ms).toBe(700);
+    for (let n = 1; n <= 19; n++) cloud.observe({ kind: "first_response", method: "INVITE", after_ms: n, status: 100 });
+    expect(cloud.first_response_p99_ms).toBeUndefined();
+    cloud.observe({ kind: "first_response", method: "INVITE", after_ms: 90, status: 100 });
+    expect(cloud.first_response_p99_ms).toBe(90);
+    expect(trunks.learned().first_response_p99_ms).toEqual({ cloud: 90, carrier: 700 });
+  });
+
+  test("owns what comes from its peer to its port, and nothing else", async () => {
+    const { clock, network, transport, trunks, cloud } = await world(site());
+    await run(clock, 2_000);
+    const flows: (string | undefined)[] = [];
+    transport.onMessage((message, flow) => {
+      if (message.kind === "request") flows.push(trunks.of(flow)?.id);
+    });
+    const hail = async (address: string, to: string, port: number) => {
+      const stranger = network.transport();
+      await stranger.listen({ protocol: "udp", address, port: 6_000 });
+      const flow = stranger.flowTo({ protocol: "udp", address: to, port, local_address: address });
+      stranger.send(
+        flow,
+        new TextEncoder().encode(
+          `OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP ${address}:6000;branch=z9hG4bK${port}${address}\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x>\r\nCall-ID: ${address}${port}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`,
+        ),
+      );
+      await run(clock, 100);
+    };
+    await hail(PBX, BOX_WAN, 5062);
+    await hail("127.0.9.9", BOX_WAN, 5062);
+    expect(flows).toEqual([cloud.id, undefined]);
+  });
+});
+
+describe("a trunk over TCP", () => {
+  test("has a standing connection, and makes a new one when that breaks", async () => {
+    const { clock, network, line, carrier } = await world(site("tcp"));
+    await run(clock, 2_000);
+    const first = line.flow;
+    expect(first?.connected).toBe(true);
+    expect(line.health.state).toBe("up");
+    network.resetConnections(BOX_LTE, CARRIER);
+    await run(clock, 3_000);
+    expect(line.flow?.connected).toBe(true);
+    expect(line.flow?.id).not.toBe(first?.id);
+    expect(line.health.state).toBe("up");
+    expect(carrier.requests.length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("a trunk's registration", () => {
+  const challenge = (request: SipRequest) =>
+    buildResponse(request, 401, {
+      headers: [
+        {
+          name: "WWW-Authenticate",
+          value: `Digest realm="carrier.example", nonce="n1", algorithm=MD5, qop="auth"`,
+        },
+      ],
+    });
+  const registers = (peer: Peer) => peer.requests.filter((request) => request.method === "REGISTER");
+
+  test("answers the digest challenge and refreshes at about 80 % of what was granted", async () => {
+    const { clock, carrier, line } = await world(site("udp", true));
+    carrier.answer = (request) =>
+      request.method !== "REGISTER" || header(request, "Authorization") !== undefined
+        ? buildResponse(request, 200, { headers: [{ name: "Expires", value: "120" }] })
+        : challenge(request);
+    await run(clock, 2_000);
+    expect(line.registration).toEqual({ aor: "sip:main@carrier.example", registered: true });
+    expect(registers(carrier)).toHaveLength(2);
+    await run(clock, 92_000, 500);
+    expect(registers(carrier)).toHaveLength(2);
+    await run(clock, 10_000, 500);
+    expect(registers(carrier)).toHaveLength(3);
+    // The refresh carries the nonce it has, counted on.
+    expect(header(registers(carrier)[2] as SipRequest, "Authorization")).toContain("nc=00000002");
+  });
+
+  test("that is refused raises an alarm and does not hammer the registrar", async () => {
+    const { clock, carrier, line, alarms } = await world(site("udp", true));
+    carrier.answer = (request) => (request.method === "REGISTER" ? challenge(request) : buildResponse(request, 200));
+    await run(clock, 120_000, 500);
+    expect(line.registration?.registered).toBe(false);
+    expect(registers(carrier)).toHaveLength(2);
+    expect(alarms.active().map((alarm) => alarm.code)).toContain("trunk.refused");
+    expect(line.health.state).toBe("up");
+  });
+
+  test("asks again with the expiry that a 423 demands", async () => {
+    const { clock, carrier, line } = await world(site("udp", true));
+    carrier.answer = (request) => {
+      if (request.method !== "REGISTER") return buildResponse(request, 200);
+      return header(request, "Expires") === "300"
+        ? buildResponse(request, 423, { headers: [{ name: "Min-Expires", value: "900" }] })
+        : buildResponse(request, 200, { headers: [{ name: "Expires", value: "900" }] });
+    };
+    await run(clock, 2_000);
+    expect(line.registration?.registered).toBe(true);
+  });
+
+  test("is made anew when its connection breaks", async () => {
+    const { clock, network, carrier, line } = await world(site("tcp", true));
+    await run(clock, 2_000);
+    expect(line.registration?.registered).toBe(true);
+    const before = registers(carrier).length;
+    network.resetConnections(BOX_LTE, CARRIER);
+    await run(clock, 3_000);
+    expect(registers(carrier).length).toBe(before + 1);
+    expect(line.registration?.registered).toBe(true);
+  });
+});
