@@ -153,7 +153,7 @@ const relay = connectRelay({ ...named, clock: systemClock, log: silentLog }, asy
   });
 
   test("a configuration that is wrong ends the process with the reason", async () => {
-    const wrong = spawn(process.execPath, [MAIN, '{"run_dir":"/nowhere","port_min":"x"}'], {
+    const wrong = spawn(process.execPath, [MAIN, "--run-dir", folder, "--port-min", "x"], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     let said = "";
