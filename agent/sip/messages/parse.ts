@@ -264,7 +264,9 @@ function checkHeaders(message: SipMessage): Fault | undefined {
   if (parseNameAddr(header(message, "To") ?? "") === undefined) return bad("To");
   if (!/^[^\s]+$/.test(header(message, "Call-ID") ?? "")) return bad("Call-ID");
   const cseq = cseqOf(message);
-  if (cseq === undefined || (message.kind === "request" && cseq.method !== message.method)) return bad("CSeq");
+  if (cseq === undefined) return bad("CSeq");
+  if (message.kind === "response") return undefined;
+  if (cseq.method !== message.method) return bad("CSeq");
   const maxForwards = header(message, "Max-Forwards");
   if (maxForwards !== undefined && parseDecimal(maxForwards, 255) === undefined) return bad("Max-Forwards");
   return undefined;
