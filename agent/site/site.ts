@@ -4,7 +4,7 @@ import { AlarmBoard } from "../base/alarms.ts";
 import { type Clock, every } from "../base/clock.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
 import { errorText, HoldfastError } from "../base/errors.ts";
-import { createEventFactory } from "../base/events.ts";
+import { createEventFactory, type HealthState } from "../base/events.ts";
 import type { LinkHandlers } from "../base/link/channel.ts";
 import { connectLink, type LinkServer, serveLink } from "../base/link/link.ts";
 import type { Requests, RequestType, Telemetry } from "../base/link/messages.ts";
@@ -14,6 +14,7 @@ import type { StatusDocument } from "../base/status.ts";
 import { buildApi } from "./api/app.ts";
 import { ApiListeners } from "./api/listeners.ts";
 import { loadTokens, type RoleToken, rolesOf } from "./api/tokens.ts";
+import { NocLink } from "./cloud/noc-link.ts";
 import { SiteFile } from "./config/site-file.ts";
 import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
 import { HostHealth } from "./host/host-health.ts";
@@ -35,6 +36,7 @@ import { VERSION } from "./version.ts";
 import { ownHosts, webAddresses } from "./web-addresses.ts";
 
 const MEDIA_ASKED_EVERY_MS = 2000;
+const NEWS_MS = 5000;
 const PRACTICE_CALL_PATIENCE_MS = 60_000;
 const QUARANTINE_ALARM_MS = 24 * 3_600_000;
 const WEB_ROOT = new URL("../../web-ui/dist", import.meta.url).pathname;
@@ -96,7 +98,6 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     clock,
     lastGood: keeper.lastGood,
     onApplied(applied, hash) {
-      if (!practice) permitLive(applied.live);
       alarms.clear("config.rejected", "");
       const changed = keeper.snapshot?.config_hash !== hash;
       const snapshot = keeper.configIs(applied);
@@ -148,13 +149,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       },
       power: () => ({ source: "unknown", since_wall: 0, ups: [], gpio: [] }),
       host: () => health.status,
-      noc: () => ({
-        state: "not_configured",
-        since_wall: 0,
-        broker: undefined,
-        path: undefined,
-        waiting_events: store.waiting,
-      }),
+      noc: () => noc.status,
       clockQuality: quality,
       alarms: () => [],
       cellularExpected: () => (config()?.modems.length ?? 0) > 0,
@@ -205,15 +200,46 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       },
     },
   };
+  const noc = new NocLink({
+    clock,
+    log,
+    alarms,
+    store,
+    operations,
+    boot_id,
+    version: VERSION,
+    practice,
+    status: () => board.document(),
+    onChange: () => board.touch(),
+  });
+  let pathStates: Readonly<Record<string, HealthState>> = {};
+  const pathsAre = (states: typeof pathStates) => {
+    pathStates = states;
+    noc.pathsAre(states);
+  };
+  board.onChange((document) => {
+    if (document.engine === undefined) pathsAre({});
+    noc.statusChanged();
+  });
+
   const cli: Operator = { by: "cli", roles: new Set(ROLES) };
   const handlers: LinkHandlers = {
     telemetry(type, data) {
-      if (type === "engine.status") board.engineSaid(data as Telemetry["engine.status"]);
-      else if (type === "cellular.status") board.cellularSaid(data as Telemetry["cellular.status"]);
+      if (type === "engine.status") {
+        const status = data as Telemetry["engine.status"];
+        board.engineSaid(status);
+        pathsAre(Object.fromEntries(status.paths.map(({ id, state }) => [id, state])));
+      } else if (type === "cellular.status") board.cellularSaid(data as Telemetry["cellular.status"]);
       else if (type === "engine.bindings") keeper.bindingsAre(data as Telemetry["engine.bindings"]);
       else if (type === "engine.learned") keeper.learned(data as Telemetry["engine.learned"]);
     },
-    record: (recorded, acknowledge) => store.add(recorded, acknowledge),
+    record(recorded, acknowledge) {
+      // The verdict itself is quicker than the next status; one resent from a journal is history.
+      if (recorded.type === "path.health" && clock.now() - recorded.mono_ms < NEWS_MS) {
+        pathsAre({ ...pathStates, [recorded.data.path]: recorded.data.to });
+      }
+      store.add(recorded, acknowledge);
+    },
     // The socket is the box's own user's, so whoever reaches it may act in every role.
     async ask<T extends RequestType>(type: T, question: Requests[T]["question"]): Promise<Requests[T]["answer"]> {
       const answer = await answerCli(type, question);
@@ -264,6 +290,11 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     }),
   );
   function configured(): void {
+    const now = config();
+    if (now !== undefined) {
+      if (!practice) permitLive(now.live);
+      noc.configure(now);
+    }
     void listeners.want(webAddresses(config(), { practice, lan: options.lan }));
     board.touch();
   }
@@ -277,6 +308,8 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
   ready = true;
   for (const work of deferred.splice(0)) work();
   siteFile.start();
+  // With a bad site file the last good one is in force, and nothing above was told of it.
+  configured();
   own.record(event("box.started", "site", { process: "site", version: VERSION, config_hash: siteFile.hash }));
   await listeners.want(webAddresses(config(), { practice, lan: options.lan }));
 
@@ -286,6 +319,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     async close() {
       mediaAsked.cancel();
       siteFile.close();
+      await noc.close();
       health.close();
       media.close();
       world?.close();
