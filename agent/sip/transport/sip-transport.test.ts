@@ -172,6 +172,10 @@ describe("TCP connections", () => {
     peer.close(inbound);
     clock.advance(0);
     expect(closed.map(({ error }) => error?.code)).toEqual(["ECONNREFUSED", "ECONNRESET", undefined]);
+    const later: string[] = [];
+    for (const flow of [refused, reset]) box.send(flow, bytes("\n\n"), ({ code }) => void later.push(code));
+    clock.advance(0);
+    expect(later).toEqual(["ECONNREFUSED", "ECONNRESET"]);
     expect(closed.slice(0, 2).map(({ flow }) => flow)).toEqual([refused, reset]);
     expect(clock.pending).toBe(0);
   });

@@ -26,6 +26,7 @@ export class StreamFlow implements Flow {
   #local: Endpoint;
   #connected: boolean;
   #closed = false;
+  #reason: TransportError | undefined;
   #socket: StreamSocket | undefined;
   #deadline: Timer | undefined;
   #phase: StreamFramer["phase"] = "idle";
@@ -91,9 +92,11 @@ export class StreamFlow implements Flow {
     closed: (error) => this.#end(error),
   };
 
-  /** Why it cannot be written now; undefined when the bytes were taken. */
+  /** Why it cannot be written now, a closed connection's own reason included; undefined when the bytes were taken. */
   write(bytes: Uint8Array): TransportError | undefined {
-    if (this.#closed || this.#socket === undefined) return { code: "ECLOSED", detail: `${this.id} is closed` };
+    if (this.#closed || this.#socket === undefined) {
+      return this.#reason ?? { code: "ECLOSED", detail: `${this.id} is closed` };
+    }
     if (this.#socket.buffered + bytes.length > this.#limits.unsent_bytes) {
       return { code: "ENOBUFS", detail: `${this.id}: the peer does not read` };
     }
@@ -118,6 +121,7 @@ export class StreamFlow implements Flow {
   #end(error: TransportError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#reason = error;
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#owner.closed(this, error);
