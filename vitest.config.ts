@@ -8,6 +8,7 @@ export default defineConfig({
       "web-ui/src/**/*.test.ts",
       "tests/architecture/**/*.test.ts",
       "tests/scenarios/**/*.test.ts",
+      "tests/lab/**/*.test.ts",
     ],
     testTimeout: 10_000,
     pool: "forks",

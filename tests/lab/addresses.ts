@@ -1,0 +1,137 @@
+/**
+ * Every address, interface, name and number of the lab. Public sides use the documentation networks (RFC 5737), numbers
+ * are from the fictional 555-01xx range, names end in `.example` (RFC 2606).
+ *
+ *   phones -- switch(lan) -- router(isp) ------- internet(wan): cloud PBX, direct 911 trunk, PSAP, DNS, broker
+ *                 |              |                      |
+ *                box ------------+ (two-port)      core link
+ *                 |                                     |
+ *                 +-------- cellular ---------- carrier(lte): trunk with the main number, PSAP, outside telephone
+ */
+export const namespaces = ["lan", "box", "isp", "wan", "lte"] as const;
+export type Namespace = (typeof namespaces)[number];
+
+export const lan = {
+  prefix: 24,
+  network: "10.77.1.0/24",
+  switch: "sw0",
+  /** The site's router; also its DNS proxy. */
+  router: "10.77.1.1",
+  box: "10.77.1.2",
+  /** A spare address on the switch for probes of the lab's own. */
+  probe: "10.77.1.200",
+} as const;
+
+/** The box's own WAN port, in the two-port layout. */
+export const uplink = { prefix: 24, network: "10.77.2.0/24", router: "10.77.2.1", box: "10.77.2.2" } as const;
+
+/** The router's way to the internet. */
+export const internet = { prefix: 30, router: "203.0.113.2", edge: "203.0.113.1" } as const;
+
+export const cellular = { prefix: 30, box: "198.51.100.2", edge: "198.51.100.1" } as const;
+
+/** Between the internet and the carrier, so that the cloud can be reached over cellular data too. */
+export const core = { prefix: 30, wan: "192.0.2.1", lte: "192.0.2.2" } as const;
+
+export const interfaces = {
+  box: { lan: "eth0", wan: "wan0", lte: "lte0" },
+  isp: { lan: "lan0", site: "site0", internet: "wan0" },
+  wan: { isp: "isp0", core: "core0", hosts: "hosts0" },
+  lte: { cell: "cell0", core: "core0", hosts: "hosts0" },
+} as const;
+
+export const hosts = {
+  pbx: "203.0.113.10",
+  directTrunk: "203.0.113.20",
+  dns: "203.0.113.53",
+  psapWan: "203.0.113.91",
+  echo: "203.0.113.99",
+  broker: "192.0.2.40",
+  lteTrunk: "198.51.100.60",
+  lteDns: "198.51.100.53",
+  outside: "198.51.100.70",
+  psapLte: "198.51.100.91",
+  lteEcho: "198.51.100.99",
+} as const;
+
+export const wanHosts: readonly string[] = [
+  hosts.pbx,
+  hosts.directTrunk,
+  hosts.dns,
+  hosts.psapWan,
+  hosts.echo,
+  hosts.broker,
+];
+export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.lteDns, hosts.outside, hosts.psapLte, hosts.lteEcho];
+
+export const ports = { sip: 5060, dns: 53, mqtt: 1883, echo: 7, api: 8080 } as const;
+
+export const domains = {
+  pbx: "pbx.lab.example",
+  box: "box.site.example",
+  lteTrunk: "trunk.lte.example",
+  directTrunk: "e911.wan.example",
+  broker: "noc.example",
+} as const;
+
+/** Names the DNS servers answer; `box.site.example` is asked for when a phone looks for its outbound proxy. */
+export const names: Readonly<Record<string, string>> = {
+  [domains.pbx]: hosts.pbx,
+  [domains.box]: lan.box,
+  [domains.lteTrunk]: hosts.lteTrunk,
+  [domains.directTrunk]: hosts.directTrunk,
+  [domains.broker]: hosts.broker,
+};
+
+export const numbers = { main: "+13125550100", outside: "+13125550199", emergency: "911" } as const;
+
+export interface Extension {
+  readonly user: string;
+  readonly password: string;
+  readonly address: string;
+  readonly sip_port: number;
+  readonly rtp_port: number;
+  /** The tone it sends; every telephone of the lab has its own, none a harmonic of another. */
+  readonly tone_hz: number;
+}
+
+const extension = (user: string, n: number, tone_hz: number): Extension => ({
+  user,
+  password: `pw-${user}`,
+  address: `10.77.1.${100 + n}`,
+  sip_port: 5060,
+  rtp_port: 20_000 + 200 * n,
+  tone_hz,
+});
+
+export const extensions = {
+  baresip101: extension("101", 1, 440),
+  baresip102: extension("102", 2, 620),
+  linphone103: extension("103", 3, 810),
+} as const;
+
+export const remotePhones = {
+  psapWan: { user: "psap", address: hosts.psapWan, namespace: "wan", tone_hz: 1010, rtp_port: 21_000 },
+  psapLte: { user: "psap", address: hosts.psapLte, namespace: "lte", tone_hz: 1230, rtp_port: 21_200 },
+  outside: { user: numbers.outside, address: hosts.outside, namespace: "lte", tone_hz: 1530, rtp_port: 21_400 },
+} as const;
+
+/** All tones in use; the recogniser says which of these is in a recording. */
+export const tones_hz: readonly number[] = [
+  ...Object.values(extensions).map((phone) => phone.tone_hz),
+  ...Object.values(remotePhones).map((phone) => phone.tone_hz),
+];
+
+export const trunkAccount = { user: "site77", password: "pw-trunk-77" } as const;
+
+/** The site's address in civic elements (RFC 5139), as a PSAP must see it. */
+export const siteLocation = {
+  country: "US",
+  A1: "IL",
+  A3: "Springfield",
+  RD: "Larch",
+  STS: "Street",
+  HNO: "1200",
+  PC: "62701",
+  NAM: "Branch 77",
+} as const;

@@ -1,0 +1,148 @@
+/** The site file of the lab's box. */
+import { createHash } from "node:crypto";
+import { stringify } from "yaml";
+import type { SiteConfig } from "../../../agent/base/config/schema.ts";
+import {
+  cellular,
+  domains,
+  type Extension,
+  extensions,
+  hosts,
+  interfaces,
+  lan,
+  numbers,
+  ports,
+  siteLocation,
+  trunkAccount,
+} from "../addresses.ts";
+import { type Layout, wanPort } from "../network.ts";
+
+export interface SiteOptions {
+  /** False: no echo responder is named, so that other evidence has to do. */
+  readonly echo_responder?: boolean;
+  readonly trunk_transport?: "udp" | "tcp";
+  readonly pbx_transport?: "udp" | "tcp";
+  readonly hold_down_ms?: number;
+}
+
+/** The file's form before defaults are filled in. */
+type Written = { readonly [Key in keyof SiteConfig]?: unknown };
+
+const ha1 = (phone: Extension): string =>
+  createHash("md5").update(`${phone.user}:${domains.pbx}:${phone.password}`).digest("hex");
+
+/** 101 has a provisioned secret and a room of its own, 102 a room only, 103 neither. */
+export function siteFile(layout: Layout, options: SiteOptions = {}): string {
+  const port = wanPort(layout);
+  const written: Written = {
+    v: 1,
+    live: true,
+    org: { id: "lab", name: "Lab" },
+    site: {
+      id: "branch-77",
+      name: "Branch 77",
+      time_zone: "America/Chicago",
+      location: "loc-site",
+      main_number: numbers.main,
+      main_group: ["ext-101", "ext-102"],
+    },
+    box: { id: "box-1", layout: layout.box === "two-port" ? "two_port" : "one_armed", sip_names: [domains.box] },
+    lans: [
+      { id: "voice", interface: interfaces.box.lan, address: lan.box, subnets: [lan.network], dns_port: ports.dns },
+    ],
+    paths: [
+      {
+        id: "wan",
+        kind: "wan",
+        interface: port.interface,
+        address: port.address,
+        gateway: port.gateway,
+        table: 101,
+        dns_servers: layout.box === "two-port" ? [hosts.dns] : [lan.router],
+        ...(options.echo_responder === false
+          ? {}
+          : { echo_responders: [{ kind: "udp_echo", address: hosts.echo, port: ports.echo }] }),
+      },
+      {
+        id: "lte",
+        kind: "lte",
+        interface: interfaces.box.lte,
+        address: cellular.box,
+        gateway: cellular.edge,
+        table: 102,
+        dns_servers: [hosts.lteDns],
+      },
+    ],
+    pbx_targets: [
+      {
+        id: "cloud",
+        path: "wan",
+        domain: domains.pbx,
+        host: hosts.pbx,
+        transport: options.pbx_transport ?? "udp",
+        local_port: 5080,
+        carrier_profile: "by-value",
+      },
+    ],
+    trunks: [
+      {
+        id: "lte-trunk",
+        path: "lte",
+        roles: ["emergency", "main_number"],
+        host: hosts.lteTrunk,
+        transport: options.trunk_transport ?? "udp",
+        local_port: 5070,
+        carrier_profile: "by-value",
+        registration: {
+          aor: `sip:${numbers.main}@${domains.lteTrunk}`,
+          username: trunkAccount.user,
+          password: trunkAccount.password,
+          expires_s: 60,
+        },
+      },
+      {
+        id: "direct-911",
+        path: "wan",
+        roles: ["emergency"],
+        host: hosts.directTrunk,
+        transport: "udp",
+        local_port: 5072,
+        carrier_profile: "by-value",
+      },
+    ],
+    carrier_profiles: [{ id: "by-value" }],
+    emergency: { routes: ["cloud", "direct-911", "lte-trunk"] },
+    extensions: [
+      {
+        id: "ext-101",
+        number: extensions.baresip101.user,
+        name: "Front desk",
+        username: extensions.baresip101.user,
+        ha1_md5: ha1(extensions.baresip101),
+        location: "loc-room-1",
+      },
+      {
+        id: "ext-102",
+        number: extensions.baresip102.user,
+        name: "Room 2",
+        username: extensions.baresip102.user,
+        location: "loc-room-2",
+      },
+      { id: "ext-103", number: extensions.linphone103.user, name: "Lobby", username: extensions.linphone103.user },
+    ],
+    dids: [{ id: "did-main", number: numbers.main }],
+    locations: [
+      { id: "loc-site", label: "Whole site", civic: siteLocation },
+      { id: "loc-room-1", label: "Front desk", civic: { ...siteLocation, FLR: "1", ROOM: "101" } },
+      { id: "loc-room-2", label: "Room 2", civic: { ...siteLocation, FLR: "2", ROOM: "202" } },
+    ],
+    failover: { hold_down_ms: options.hold_down_ms ?? 3000 },
+    noc: {
+      brokers: [{ id: "noc", host: hosts.broker, paths: ["wan", "lte"] }],
+      heartbeat_wan_ms: 2000,
+      heartbeat_lte_ms: 2000,
+    },
+    web: { port: ports.api },
+  };
+  return stringify(written);
+}

@@ -1,0 +1,128 @@
+/** The lab's namespaces, links, addresses and routes. Runs as root of a private network namespace, never on the host's. */
+import { cellular, core, interfaces, internet, lan, lteHosts, namespaces, uplink, wanHosts } from "./addresses.ts";
+import { run } from "./processes.ts";
+
+export interface Layout {
+  /** `one-armed`: one port on the switch, the WAN behind the site's router. `two-port`: a WAN port of its own as well. */
+  readonly box: "one-armed" | "two-port";
+  /** True: the box's default route leaves by LTE, so that a probe that is not pinned to its path is caught. */
+  readonly lte_default_route?: boolean;
+}
+
+/** The box's port and gateway towards the WAN. */
+export const wanPort = (layout: Layout): { interface: string; address: string; gateway: string } =>
+  layout.box === "two-port"
+    ? { interface: interfaces.box.wan, address: uplink.box, gateway: uplink.router }
+    : { interface: interfaces.box.lan, address: lan.box, gateway: lan.router };
+
+/** Addresses of telephones on the switch, given to the switch's own interface, where the telephones run. */
+const lanAddresses = [101, 102, 103, 200].map((n) => `10.77.1.${n}`);
+
+/** One veth pair: each end is `interface@namespace`. */
+function pair(a: readonly [string, string], b: readonly [string, string]): string {
+  return `link add ${a[1]} netns ${a[0]} type veth peer name ${b[1]} netns ${b[0]}`;
+}
+
+export async function buildNetwork(layout: Layout): Promise<void> {
+  const { box, isp, wan, lte } = interfaces;
+  await run(["ip", "-batch", "-"], { input: namespaces.map((name) => `netns add ${name}\n`).join("") });
+  const pairs = [
+    pair(["lan", "to-box"], ["box", box.lan]),
+    pair(["lan", "to-isp"], ["isp", isp.lan]),
+    pair(["isp", isp.internet], ["wan", wan.isp]),
+    pair(["box", box.lte], ["lte", lte.cell]),
+    pair(["wan", wan.core], ["lte", lte.core]),
+    pair(["wan", wan.hosts], ["wan", `${wan.hosts}p`]),
+    pair(["lte", lte.hosts], ["lte", `${lte.hosts}p`]),
+    ...(layout.box === "two-port" ? [pair(["box", box.wan], ["isp", isp.site])] : []),
+  ];
+  await run(["ip", "-batch", "-"], { input: `${pairs.join("\n")}\n` });
+  const port = wanPort(layout);
+  const boxDefaults = layout.lte_default_route
+    ? [`via ${cellular.edge} dev ${box.lte}`, `via ${port.gateway} dev ${port.interface} metric 200`]
+    : [`via ${port.gateway} dev ${port.interface}`, `via ${cellular.edge} dev ${box.lte} metric 200`];
+  await Promise.all([
+    configure("lan", [
+      `link add ${lan.switch} type bridge`,
+      `link set to-box master ${lan.switch}`,
+      `link set to-isp master ${lan.switch}`,
+      ...up(lan.switch, "to-box", "to-isp"),
+      ...lanAddresses.map((address) => `addr add ${address}/${lan.prefix} dev ${lan.switch}`),
+      `route add default via ${lan.router}`,
+    ]),
+    configure("box", [
+      `addr add ${lan.box}/${lan.prefix} dev ${box.lan}`,
+      `addr add ${cellular.box}/${cellular.prefix} dev ${box.lte}`,
+      ...up(box.lan, box.lte),
+      ...(layout.box === "two-port" ? [`addr add ${uplink.box}/${uplink.prefix} dev ${box.wan}`, ...up(box.wan)] : []),
+      ...boxDefaults.map((route) => `route add default ${route}`),
+    ]),
+    configure(
+      "isp",
+      [
+        `addr add ${lan.router}/${lan.prefix} dev ${isp.lan}`,
+        `addr add ${internet.router}/${internet.prefix} dev ${isp.internet}`,
+        ...up(isp.lan, isp.internet),
+        ...(layout.box === "two-port"
+          ? [`addr add ${uplink.router}/${uplink.prefix} dev ${isp.site}`, ...up(isp.site)]
+          : []),
+        `route add default via ${internet.edge}`,
+      ],
+      true,
+    ),
+    configure(
+      "wan",
+      [
+        `addr add ${internet.edge}/${internet.prefix} dev ${wan.isp}`,
+        `addr add ${core.wan}/${core.prefix} dev ${wan.core}`,
+        ...wanHosts.map((address) => `addr add ${address}/32 dev ${wan.hosts}`),
+        ...up(wan.isp, wan.core, wan.hosts, `${wan.hosts}p`),
+        `route add ${lan.network} via ${internet.router}`,
+        `route add ${uplink.network} via ${internet.router}`,
+        `route add 198.51.100.0/24 via ${core.lte}`,
+      ],
+      true,
+    ),
+    configure(
+      "lte",
+      [
+        `addr add ${cellular.edge}/${cellular.prefix} dev ${lte.cell}`,
+        `addr add ${core.lte}/${core.prefix} dev ${lte.core}`,
+        ...lteHosts.map((address) => `addr add ${address}/32 dev ${lte.hosts}`),
+        ...up(lte.cell, lte.core, lte.hosts, `${lte.hosts}p`),
+        `route add default via ${core.wan}`,
+      ],
+      true,
+    ),
+  ]);
+  await dropSpoofed("lte", [lte.cell]);
+  await dropSpoofed("isp", [isp.lan, ...(layout.box === "two-port" ? [isp.site] : [])]);
+}
+
+/**
+ * Provider and carrier drop what comes from a customer under an address that is not his (BCP 38): a packet that leaves by
+ * the wrong path is lost, as in the field, and does not come back to be taken for a working path.
+ */
+async function dropSpoofed(namespace: string, customerPorts: readonly string[]): Promise<void> {
+  const settings = customerPorts.map((port) => `net.ipv4.conf.${port}.rp_filter=1`);
+  await run(["ip", "netns", "exec", namespace, "sysctl", "-q", "-w", ...settings]);
+}
+
+const up = (...links: string[]): string[] => links.map((link) => `link set ${link} up`);
+
+async function configure(namespace: string, lines: readonly string[], forwarding = false): Promise<void> {
+  // The box takes what comes by any path. Providers do not: see dropSpoofed.
+  const settings = [
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv4.ping_group_range=0 2147483647",
+    // A router does not thin out the ICMP errors the scenarios count on.
+    "net.ipv4.icmp_ratelimit=0",
+    ...(forwarding ? ["net.ipv4.ip_forward=1"] : []),
+  ];
+  // Not every kernel lets a user namespace set each of these; `-e` goes on, and the probes of peers-alone judge.
+  await run(["ip", "netns", "exec", namespace, "sysctl", "-q", "-e", "-w", ...settings]).catch((error: Error) => {
+    if (forwarding && !/ping_group_range|icmp_ratelimit/.test(error.message)) throw error;
+  });
+  await run(["ip", "-n", namespace, "-batch", "-"], { input: `link set lo up\n${lines.join("\n")}\n` });
+}

@@ -1,0 +1,201 @@
+/** baresip 1.0 without a head: its tone from a file, what it hears into a file, driven over its control port. */
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Namespace } from "../addresses.ts";
+import { Journal, now } from "../deadline.ts";
+import type { OutputLine, Program, Programs } from "../processes.ts";
+import { type ControlEvent, ControlSocket } from "./control-socket.ts";
+import type { IncomingCall, Telephone } from "./telephone.ts";
+
+export interface BaresipOptions {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly user: string;
+  readonly domain: string;
+  readonly address: string;
+  readonly rtp_port: number;
+  readonly tone_hz: number;
+  readonly toneFile: string;
+  /** Port of its control interface; one per telephone in a namespace. */
+  readonly control_port: number;
+  readonly transport?: "udp" | "tcp";
+  /** Left out: it does not register, and takes calls for any user. */
+  readonly registration?: {
+    readonly password: string;
+    /** Where it sends everything, first choice first: `address` or `name`. */
+    readonly outbound: readonly string[];
+    readonly expires_s: number;
+  };
+  readonly dnsServers?: readonly string[];
+  readonly directory: string;
+  readonly runDirectory: string;
+}
+
+interface PhoneEvent extends ControlEvent {
+  readonly at: number;
+}
+
+export class Baresip implements Telephone {
+  readonly name: string;
+  readonly user: string;
+  readonly address: string;
+  readonly tone_hz: number;
+  readonly events = new Journal<PhoneEvent>();
+  readonly #options: BaresipOptions;
+  readonly #programs: Programs;
+  #program: Program | undefined;
+  #socat: Program | undefined;
+  #control: ControlSocket | undefined;
+  #mark = 0;
+
+  constructor(programs: Programs, options: BaresipOptions) {
+    this.#programs = programs;
+    this.#options = options;
+    this.name = options.name;
+    this.user = options.user;
+    this.address = options.address;
+    this.tone_hz = options.tone_hz;
+  }
+
+  async start(): Promise<void> {
+    const options = this.#options;
+    await mkdir(this.#recordings, { recursive: true });
+    await writeFile(join(this.#home, "config"), this.#config());
+    await writeFile(join(this.#home, "accounts"), `${this.#account()}\n`);
+    const socket = join(options.runDirectory, `${options.name}.sock`);
+    this.#program = this.#programs.start({
+      name: options.name,
+      namespace: options.namespace,
+      argv: ["baresip", "-f", this.#home, "-s"],
+    });
+    await this.#program.line(/baresip is ready/, 5000);
+    this.#socat = this.#programs.start({
+      name: `socat-${options.name}`,
+      namespace: options.namespace,
+      argv: ["socat", `UNIX-LISTEN:${socket},unlink-early`, `TCP4:127.0.0.1:${options.control_port}`],
+    });
+    this.#control = await ControlSocket.open(socket, (event) => this.events.push({ ...event, at: now() }));
+  }
+
+  async registered(deadline_ms: number): Promise<void> {
+    // The events of a quick registration may precede the control connection: the printed line never does.
+    await this.#running.line(/: \{\d+\/(?:UDP|TCP)\/v4\} 200 |200 OK.*\[\d+ binding/, deadline_ms);
+  }
+
+  async dial(target: string): Promise<void> {
+    await this.#command("dial", target);
+  }
+
+  async ringing(deadline_ms: number): Promise<IncomingCall> {
+    const event = await this.#event("CALL_INCOMING", "to ring", deadline_ms);
+    return { at: event.at, caller: String(event.peeruri ?? "") };
+  }
+
+  async answer(): Promise<void> {
+    await this.#command("accept");
+  }
+
+  async established(deadline_ms: number): Promise<void> {
+    await this.#event("CALL_ESTABLISHED", "to be in a call", deadline_ms);
+  }
+
+  async hangUp(): Promise<void> {
+    await this.#command("hangup");
+  }
+
+  async closed(deadline_ms: number): Promise<string> {
+    const event = await this.#event("CALL_CLOSED", "to end its call", deadline_ms);
+    return String(event.param ?? "");
+  }
+
+  async recordings(): Promise<readonly string[]> {
+    const files = (await readdir(this.#recordings)).filter((file) => file.endsWith("-dec.wav"));
+    const dated = await Promise.all(
+      files.map(async (file) => {
+        const path = join(this.#recordings, file);
+        return { path, changed: (await stat(path)).mtimeMs };
+      }),
+    );
+    return dated.sort((a, b) => a.changed - b.changed).map(({ path }) => path);
+  }
+
+  forget(): void {
+    this.#mark = this.events.mark;
+  }
+
+  async stop(): Promise<void> {
+    this.#control?.close();
+    await this.#program?.stop("SIGKILL");
+    await this.#socat?.stop("SIGKILL");
+  }
+
+  get running(): boolean {
+    return this.#program?.running ?? false;
+  }
+
+  /** What it printed, for messages about failures. */
+  get lastLines(): readonly OutputLine[] {
+    return this.#program?.output.entries.slice(-5) ?? [];
+  }
+
+  get #running(): Program {
+    if (this.#program === undefined) throw new Error(`${this.name} was not started`);
+    return this.#program;
+  }
+
+  get #home(): string {
+    return join(this.#options.directory, this.#options.name);
+  }
+
+  get #recordings(): string {
+    return join(this.#home, "heard");
+  }
+
+  #event(type: string, what: string, deadline_ms: number): Promise<PhoneEvent> {
+    return this.events.next(`${this.name} ${what}`, deadline_ms, (event) => event.type === type, this.#mark);
+  }
+
+  async #command(command: string, params = ""): Promise<void> {
+    if (this.#control === undefined) throw new Error(`${this.name} was not started`);
+    await this.#control.command(command, params);
+  }
+
+  #account(): string {
+    const { user, domain, registration, transport = "udp" } = this.#options;
+    const uri = `<sip:${user}@${domain};transport=${transport}>`;
+    if (registration === undefined) return `${uri};regint=0;audio_codecs=PCMU`;
+    const outbound = registration.outbound.map(
+      (host, n) => `;outbound${n === 0 ? "" : n + 1}="sip:${host};transport=${transport}"`,
+    );
+    const credentials = `;auth_user=${user};auth_pass=${registration.password};regint=${registration.expires_s}`;
+    return `${uri}${credentials}${outbound.join("")};audio_codecs=PCMU`;
+  }
+
+  #config(): string {
+    const { address, control_port, rtp_port, toneFile, dnsServers = [] } = this.#options;
+    return `${[
+      "module_path /usr/lib/baresip/modules",
+      "module g711.so",
+      "module aufile.so",
+      "module aubridge.so",
+      "module sndfile.so",
+      "module_tmp uuid.so",
+      "module_tmp account.so",
+      "module_app menu.so",
+      "module_app ctrl_tcp.so",
+      `ctrl_tcp_listen 127.0.0.1:${control_port}`,
+      `sip_listen ${address}:5060`,
+      `net_interface ${address}`,
+      `audio_source aufile,${toneFile}`,
+      `audio_player aubridge,sink-${control_port}`,
+      `audio_alert aubridge,alert-${control_port}`,
+      "ausrc_srate 8000",
+      "auplay_srate 8000",
+      "ausrc_channels 1",
+      "auplay_channels 1",
+      `snd_path ${this.#recordings}`,
+      `rtp_ports ${rtp_port}-${rtp_port + 100}`,
+      ...dnsServers.map((server) => `dns_server ${server}:53`),
+    ].join("\n")}\n`;
+  }
+}

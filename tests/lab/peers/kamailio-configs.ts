@@ -1,0 +1,202 @@
+/** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
+import { domains, extensions, hosts, numbers, ports, remotePhones, trunkAccount } from "../addresses.ts";
+
+interface Common {
+  readonly address: string;
+  readonly domain: string;
+  readonly control: string;
+}
+
+const modules = [
+  "jsonrpcs",
+  "kex",
+  "corex",
+  "tm",
+  "tmx",
+  "sl",
+  "rr",
+  "pv",
+  "maxfwd",
+  "usrloc",
+  "registrar",
+  "textops",
+  "siputils",
+  "sanity",
+  "auth",
+  "ctl",
+  "xlog",
+];
+
+const preamble = ({ address, domain, control }: Common): string => `#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+tcp_children=2
+socket_workers=2
+auto_aliases=no
+listen=udp:${address}:${ports.sip}
+listen=tcp:${address}:${ports.sip}
+alias="${address}"
+alias="${domain}"
+tcp_connection_lifetime=3605
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+${modules.map((name) => `loadmodule "${name}.so"`).join("\n")}
+modparam("ctl", "binrpc", "unix:${control}")
+modparam("jsonrpcs", "transport", 0)
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "use_path", 1)
+modparam("registrar", "path_mode", 1)
+modparam("registrar", "path_use_received", 1)
+modparam("registrar", "max_expires", 3600)
+modparam("registrar", "received_avp", "$avp(received)")
+modparam("auth", "nonce_expire", 300)
+modparam("tm", "fr_timer", 5000)
+modparam("tm", "fr_inv_timer", 120000)
+`;
+
+const guards = `  if (!sanity_check("1511", "7")) { exit; }
+  if (!mf_process_maxfwd_header("70")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  force_rport();
+  if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+  if (has_totag()) {
+    if (loose_route()) {
+      # A GRUU of ours as the target is looked up; a contact address is not.
+      if (uri == myself && $(ru{uri.param,gr}) != $null) { lookup("location"); }
+      t_relay();
+      exit;
+    }
+    if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
+    sl_send_reply("404", "Not here");
+    exit;
+  }
+  t_check_trans();
+  if (is_method("OPTIONS") && uri == myself) { sl_send_reply("200", "OK"); exit; }
+`;
+
+/**
+ * What the emergency service sees of the call: the location part of the body ends at the trunk, as at a real provider,
+ * and the PSAP's telephone gets the session description alone.
+ */
+const toPsap = (psap: string): string => `route[TO_PSAP] {
+  record_route();
+  if (has_body("multipart/mixed")) {
+    if (filter_body("application/sdp")) {
+      remove_hf("Content-Type");
+      append_hf("Content-Type: application/sdp\\r\\n");
+    }
+  }
+  $ru = "sip:${remotePhones.psapWan.user}@${psap}:${ports.sip}";
+  t_relay();
+  exit;
+}
+`;
+
+const isEmergency = `$rU == "${numbers.emergency}" || $rU == "+${numbers.emergency}" || $ru =~ "^urn:service:sos"`;
+const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
+
+/** Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP, the rest to the outside telephone. */
+export function cloudPbx(control: string): string {
+  const users = Object.values(extensions);
+  const groupBranches = users.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
+  return `${preamble({ address: hosts.pbx, domain: domains.pbx, control })}
+request_route {
+${guards}
+  if (is_method("REGISTER")) { route(REGISTRAR); }
+  if (!is_method("INVITE|MESSAGE|SUBSCRIBE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+  if (is_method("SUBSCRIBE|MESSAGE")) { sl_send_reply("489", "Bad Event"); exit; }
+  if (${isEmergency}) { route(TO_PSAP); }
+  if ($si != "${hosts.outside}" && $si != "${hosts.lteTrunk}") {
+    # Users: each by its own password; an unknown one is asked like a known one.
+    if (!($au =~ "^(${users.map((phone) => phone.user).join("|")})$")
+        || !pv_proxy_authenticate("${domains.pbx}", "pw-$au", "0")) {
+      proxy_challenge("${domains.pbx}", "1");
+      exit;
+    }
+    consume_credentials();
+  }
+  record_route();
+  if (${isMain}) {
+    $ru = "sip:${users[0]?.user}@${domains.pbx}";
+${groupBranches.join("\n")}
+    if (!lookup_branches("location")) { sl_send_reply("480", "Nobody registered"); exit; }
+    t_relay();
+    exit;
+  }
+  if ($rU =~ "^\\+?[0-9]{10,15}$") {
+    $ru = "sip:" + $rU + "@${hosts.outside}:${ports.sip}";
+    t_relay();
+    exit;
+  }
+  if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+  t_relay();
+}
+
+route[REGISTRAR] {
+  if (!($au =~ "^(${users.map((phone) => phone.user).join("|")})$") || $au != $tU
+      || !pv_www_authenticate("${domains.pbx}", "pw-$au", "0")) {
+    www_challenge("${domains.pbx}", "1");
+    exit;
+  }
+  consume_credentials();
+  if (!save("location")) { sl_reply_error(); }
+  exit;
+}
+
+${toPsap(hosts.psapWan)}`;
+}
+
+/**
+ * The carrier's trunk: the site registers with digest and gets its main number's calls there; calls from the site are
+ * challenged (911 is not); other numbers ring the outside telephone.
+ */
+export function lteTrunk(control: string): string {
+  return `${preamble({ address: hosts.lteTrunk, domain: domains.lteTrunk, control })}
+request_route {
+${guards}
+  if (is_method("REGISTER")) { route(REGISTRAR); }
+  if (!is_method("INVITE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+  if (${isEmergency}) { route(TO_PSAP); }
+  if ($si == "${hosts.outside}" || $si == "${hosts.psapLte}") {
+    if (!(${isMain})) { sl_send_reply("404", "Not a number of ours"); exit; }
+    $ru = "sip:${numbers.main}@${domains.lteTrunk}";
+    record_route();
+    if (!lookup("location")) { sl_send_reply("480", "The site is not registered"); exit; }
+    t_relay();
+    exit;
+  }
+  if ($au != "${trunkAccount.user}" || !pv_proxy_authenticate("${domains.lteTrunk}", "${trunkAccount.password}", "0")) {
+    proxy_challenge("${domains.lteTrunk}", "1");
+    exit;
+  }
+  consume_credentials();
+  record_route();
+  $ru = "sip:" + $rU + "@${hosts.outside}:${ports.sip}";
+  t_relay();
+}
+
+route[REGISTRAR] {
+  if ($au != "${trunkAccount.user}" || $tU != "${numbers.main}"
+      || !pv_www_authenticate("${domains.lteTrunk}", "${trunkAccount.password}", "0")) {
+    www_challenge("${domains.lteTrunk}", "1");
+    exit;
+  }
+  consume_credentials();
+  if (!save("location")) { sl_reply_error(); }
+  exit;
+}
+
+${toPsap(hosts.psapLte)}`;
+}
+
+/** A 911 provider reached over the internet; it knows the site by its address and takes nothing but 911. */
+export function directTrunk(control: string): string {
+  return `${preamble({ address: hosts.directTrunk, domain: domains.directTrunk, control })}
+request_route {
+${guards}
+  if (is_method("INVITE") && (${isEmergency})) { route(TO_PSAP); }
+  sl_send_reply("403", "Emergency calls only");
+  exit;
+}
+
+${toPsap(hosts.psapWan)}`;
+}

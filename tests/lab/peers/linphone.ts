@@ -1,0 +1,166 @@
+/** linphonec without a head: driven by its command line, tone from a file, what it hears into a file. */
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Namespace } from "../addresses.ts";
+import type { OutputLine, Program, Programs } from "../processes.ts";
+import type { IncomingCall, Telephone } from "./telephone.ts";
+
+export interface LinphoneOptions {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly user: string;
+  readonly password: string;
+  readonly domain: string;
+  readonly address: string;
+  readonly sip_port: number;
+  readonly rtp_port: number;
+  readonly tone_hz: number;
+  readonly toneFile: string;
+  /** Where it sends everything. */
+  readonly outbound: string;
+  readonly expires_s: number;
+  readonly directory: string;
+}
+
+export class Linphone implements Telephone {
+  readonly name: string;
+  readonly user: string;
+  readonly address: string;
+  readonly tone_hz: number;
+  readonly #options: LinphoneOptions;
+  readonly #programs: Programs;
+  #program: Program | undefined;
+  #mark = 0;
+  #calls = 0;
+
+  constructor(programs: Programs, options: LinphoneOptions) {
+    this.#programs = programs;
+    this.#options = options;
+    this.name = options.name;
+    this.user = options.user;
+    this.address = options.address;
+    this.tone_hz = options.tone_hz;
+  }
+
+  async start(): Promise<void> {
+    await mkdir(join(this.#home, ".local", "share", "linphone"), { recursive: true });
+    await writeFile(join(this.#home, "linphonerc"), this.#config());
+    this.#program = this.#programs.start({
+      name: this.name,
+      namespace: this.#options.namespace,
+      argv: ["linphonec", "-S", "-c", join(this.#home, "linphonerc"), "-d", "4", "-l", "/dev/stderr"],
+      env: { HOME: this.#home },
+      cwd: this.#home,
+    });
+    this.#program.write("soundcard use files\n");
+    this.#program.write(`play ${this.#options.toneFile}\n`);
+    this.#nextRecording();
+  }
+
+  async registered(deadline_ms: number): Promise<void> {
+    await this.#running.line(/to \[LinphoneRegistrationOk\]/, deadline_ms);
+  }
+
+  async dial(target: string): Promise<void> {
+    this.#running.write(`call ${target}\n`);
+  }
+
+  async ringing(deadline_ms: number): Promise<IncomingCall> {
+    const line = await this.#line(/to LinphoneCallIncomingReceived|to \[?LinphoneCallIncomingReceived/, deadline_ms);
+    return { at: line.at, caller: line.text };
+  }
+
+  async answer(): Promise<void> {
+    this.#running.write("answer\n");
+  }
+
+  async established(deadline_ms: number): Promise<void> {
+    await this.#line(/to \[?LinphoneCallStreamsRunning/, deadline_ms);
+  }
+
+  async hangUp(): Promise<void> {
+    this.#running.write("terminate\n");
+  }
+
+  async closed(deadline_ms: number): Promise<string> {
+    const line = await this.#line(/to \[?LinphoneCallReleased/, deadline_ms);
+    return line.text;
+  }
+
+  async recordings(): Promise<readonly string[]> {
+    const files = Array.from({ length: this.#calls }, (_, n) => this.#recording(n));
+    const sizes = await Promise.all(
+      files.map((file) =>
+        stat(file).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    );
+    return files.filter((_, n) => (sizes[n] ?? 0) > 44);
+  }
+
+  forget(): void {
+    this.#mark = this.#running.output.mark;
+    this.#nextRecording();
+  }
+
+  async stop(): Promise<void> {
+    await this.#program?.stop("SIGKILL");
+  }
+
+  get #running(): Program {
+    if (this.#program === undefined) throw new Error(`${this.name} was not started`);
+    return this.#program;
+  }
+
+  get #home(): string {
+    return join(this.#options.directory, this.name);
+  }
+
+  #recording(n: number): string {
+    return join(this.#home, `heard-${n}.wav`);
+  }
+
+  #nextRecording(): void {
+    this.#running.write(`record ${this.#recording(this.#calls++)}\n`);
+  }
+
+  #line(pattern: RegExp, deadline_ms: number): Promise<OutputLine> {
+    return this.#running.line(pattern, deadline_ms, this.#mark);
+  }
+
+  #config(): string {
+    const { user, password, domain, address, sip_port, rtp_port, outbound, expires_s } = this.#options;
+    return [
+      "[sip]",
+      `sip_port=${sip_port}`,
+      "sip_tcp_port=0",
+      "sip_tls_port=0",
+      `bind_address=${address}`,
+      "use_ipv6=0",
+      "guess_hostname=0",
+      "default_proxy=0",
+      "register_only_when_network_is_up=0",
+      "[net]",
+      "mtu=1500",
+      "[rtp]",
+      `audio_rtp_port=${rtp_port}`,
+      "[sound]",
+      "echocancellation=0",
+      "[proxy_0]",
+      `reg_proxy=<sip:${outbound};transport=udp>`,
+      `reg_route=<sip:${outbound};transport=udp;lr>`,
+      `reg_identity=<sip:${user}@${domain}>`,
+      `reg_expires=${expires_s}`,
+      "reg_sendregister=1",
+      "publish=0",
+      "[auth_info_0]",
+      `username=${user}`,
+      `passwd=${password}`,
+      `realm=${domain}`,
+      `domain=${domain}`,
+      "",
+    ].join("\n");
+  }
+}
