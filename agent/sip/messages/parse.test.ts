@@ -115,6 +115,12 @@ describe("reading a message", () => {
     expect(accepted(variant("-Max-Forwards", "Via: SIP/2.0/UDP 192.0.2.9")).kind).toBe("request");
   });
 
+  test("a response's Max-Forwards means nothing", () => {
+    expect(accepted(wire(["SIP/2.0 200 OK", BASE[1] ?? "", "Max-Forwards: 300", ...BASE.slice(3)])).kind).toBe(
+      "response",
+    );
+  });
+
   test("of a response only the top Via must be readable", () => {
     const lines = ["SIP/2.0 200 OK", ...BASE.slice(1)];
     expect(accepted(wire([...lines, "Via: nonsense"])).kind).toBe("response");
