@@ -1,0 +1,140 @@
+/** Adapter: dgram, net. Sockets of the box's DNS: a server on UDP and TCP, and single questions to other servers. */
+import { createSocket, type Socket } from "node:dgram";
+import { createServer, type Server, type Socket as TcpSocket } from "node:net";
+import type { Clock } from "../../base/clock.ts";
+import { HoldfastError } from "../../base/errors.ts";
+
+export type Reply = (bytes: Uint8Array) => void;
+
+export interface DnsServerEvents {
+  /** Anything a client sent. `limit` is the most bytes it can take back. */
+  query(bytes: Uint8Array, source: string, protocol: "udp" | "tcp", reply: Reply): void;
+  /** Whether a TCP connection is let in at all. */
+  admits(source: string): boolean;
+}
+
+export interface DnsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const TCP_CONNECTIONS = 32;
+const TCP_IDLE_MS = 5_000;
+const MAX_QUERY_BYTES = 4_096;
+
+/** Rejects with `sip.listen` when the port cannot be had. Port 0 takes a free one, the same for both. */
+export async function openDnsServer(address: string, port: number, events: DnsServerEvents): Promise<DnsServer> {
+  const udp = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      udp.once("error", reject);
+      udp.bind({ address, port }, () => {
+        udp.off("error", reject);
+        resolve();
+      });
+    });
+    udp.on("error", () => {});
+    udp.on("message", (bytes, from) =>
+      events.query(bytes, from.address, "udp", (answer) => udp.send(answer, from.port, from.address, () => {})),
+    );
+    const bound = udp.address().port;
+    const server = await listenTcp(address, bound, events);
+    return { port: bound, close: () => closeBoth(udp, server) };
+  } catch (error) {
+    udp.close();
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("sip.listen", `DNS ${address}:${port}: ${detail}`, error);
+  }
+}
+
+async function listenTcp(address: string, port: number, events: DnsServerEvents): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    const source = socket.remoteAddress;
+    if (source === undefined || !events.admits(source)) {
+      socket.destroy();
+      return;
+    }
+    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
+    serveStream(socket, source, events);
+  });
+  server.maxConnections = TCP_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: address, port }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", () => {});
+  return server;
+}
+
+/** Two bytes of length before each message (RFC 1035 §4.2.2). */
+function serveStream(socket: TcpSocket, source: string, events: DnsServerEvents): void {
+  let held = Buffer.alloc(0);
+  socket.on("data", (chunk) => {
+    held = Buffer.concat([held, chunk]);
+    while (held.length >= 2) {
+      const length = held.readUInt16BE(0);
+      if (length > MAX_QUERY_BYTES) {
+        socket.destroy();
+        return;
+      }
+      if (held.length < 2 + length) return;
+      const query = held.subarray(2, 2 + length);
+      held = held.subarray(2 + length);
+      events.query(query, source, "tcp", (answer) => {
+        const head = Buffer.alloc(2);
+        head.writeUInt16BE(answer.length, 0);
+        if (socket.writable) socket.write(Buffer.concat([head, answer]));
+      });
+    }
+  });
+}
+
+async function closeBoth(udp: Socket, server: Server): Promise<void> {
+  udp.close();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+}
+
+/**
+ * Asks one server over UDP from one local address. The answer's bytes, or undefined when none came in time. Answers
+ * from elsewhere, or for which `matches` is false, are passed over.
+ */
+export type AskServer = (question: {
+  readonly bytes: Uint8Array;
+  readonly server: string;
+  readonly local_address: string | undefined;
+  readonly timeout_ms: number;
+  matches(bytes: Uint8Array): boolean;
+}) => Promise<Uint8Array | undefined>;
+
+export function askOver(clock: Clock): AskServer {
+  return ({ bytes, server, local_address, timeout_ms, matches }) =>
+    new Promise((resolve) => {
+      const socket = createSocket({ type: server.includes(":") ? "udp6" : "udp4" });
+      let over = false;
+      const end = (answer: Uint8Array | undefined) => {
+        if (over) return;
+        over = true;
+        timer.cancel();
+        socket.close();
+        resolve(answer);
+      };
+      const timer = clock.after(timeout_ms, () => end(undefined));
+      socket.on("error", () => end(undefined));
+      socket.on("message", (answer, from) => {
+        if (from.address === server && from.port === 53 && matches(answer)) end(answer);
+      });
+      try {
+        socket.bind({ port: 0, ...(local_address === undefined ? {} : { address: local_address }) }, () =>
+          socket.send(bytes, 53, server, (error) => {
+            if (error !== null) end(undefined);
+          }),
+        );
+      } catch {
+        end(undefined);
+      }
+    });
+}

@@ -1,0 +1,181 @@
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import { decode, encode, type Packet, type RecordType } from "dns-packet";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../base/clock.ts";
+import type { SiteConfig } from "../../base/config/schema.ts";
+import { silentLog } from "../../base/log.ts";
+import type { Path, Paths } from "../paths/path.ts";
+import { decide, mayAsk } from "./answers.ts";
+import type { AskServer } from "./dns-sockets.ts";
+import { Names } from "./names.ts";
+
+const OWN = { names: ["sip.branch.example"], address: "10.77.1.2", sip_port: 5060 };
+
+const query = (name: string, type: RecordType): Packet => ({
+  type: "query",
+  id: 7,
+  questions: [{ type, name, class: "IN" }],
+});
+
+describe("the box's own names", () => {
+  test("have its address on the LAN that asks, whatever the case of the question", () => {
+    const decision = decide(query("SIP.Branch.Example", "A"), OWN);
+    expect(decision).toMatchObject({ kind: "own", answers: [{ type: "A", data: "10.77.1.2", ttl: 30 }] });
+  });
+
+  test("have SRV and NAPTR records that lead to the SIP port", () => {
+    expect(decide(query("_sip._udp.sip.branch.example", "SRV"), OWN)).toMatchObject({
+      answers: [{ data: { port: 5060, target: "sip.branch.example" } }],
+    });
+    expect(decide(query("sip.branch.example", "NAPTR"), OWN)).toMatchObject({
+      answers: [
+        { data: { services: "SIP+D2U", replacement: "_sip._udp.sip.branch.example" } },
+        { data: { services: "SIP+D2T", replacement: "_sip._tcp.sip.branch.example" } },
+      ],
+    });
+  });
+
+  test("without IPv6 answer AAAA with no data, so that a phone does not wait", () => {
+    expect(decide(query("sip.branch.example", "AAAA"), OWN)).toEqual({ kind: "own", answers: [] });
+  });
+
+  test("are not confused with names that only end alike", () => {
+    expect(decide(query("notsip.branch.example", "A"), OWN).kind).toBe("forward");
+    expect(decide(query("branch.example", "A"), OWN).kind).toBe("forward");
+  });
+
+  test("zone transfers and ANY are refused, answers dropped", () => {
+    expect(decide(query("sip.branch.example", "AXFR"), OWN)).toEqual({ kind: "refuse", rcode: "REFUSED" });
+    expect(decide({ ...query("sip.branch.example", "A"), type: "response" }, OWN)).toEqual({ kind: "drop" });
+    expect(decide({ type: "query", id: 1, questions: [] }, OWN)).toEqual({ kind: "refuse", rcode: "FORMERR" });
+  });
+
+  test("may be asked from the LAN's subnets only", () => {
+    expect(mayAsk("10.77.1.44", ["10.77.1.0/24"])).toBe(true);
+    expect(mayAsk("10.77.2.44", ["10.77.1.0/24"])).toBe(false);
+    expect(mayAsk("fd00::5", ["fd00::/64", "10.0.0.0/8"])).toBe(true);
+    expect(mayAsk("::ffff:1.2.3.4.5", ["0.0.0.0/0"])).toBe(false);
+  });
+});
+
+const running: Names[] = [];
+afterEach(async () => {
+  for (const names of running.splice(0)) await names.close();
+});
+
+async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: string[] }) {
+  const path = (id: string, kind: "wan" | "lte", state: string) =>
+    ({ id, kind, localAddress: undefined, health: { state } }) as unknown as Path;
+  const all = [path("lte", "lte", "up"), path("wan", "wan", options.wan)];
+  const paths: Paths = { get: () => undefined, all: () => all, onChange() {} };
+  const config = {
+    box: { sip_names: OWN.names },
+    lans: [{ address: "127.0.0.1", subnets: options.subnets ?? ["127.0.0.0/8"], sip_port: 5060, dns_port: 0 }],
+    paths: [
+      { id: "wan", dns_servers: ["203.0.113.53"] },
+      { id: "lte", dns_servers: ["198.51.100.53"] },
+    ],
+  } as unknown as SiteConfig;
+  const names = new Names({ config, clock: systemClock, log: silentLog, paths, ask: options.ask });
+  running.push(names);
+  await names.start();
+  return { names, port: names.ports[0] ?? 0 };
+}
+
+function askUdp(port: number, bytes: Uint8Array, wait_ms = 2_000): Promise<Packet | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket("udp4");
+    const timer = setTimeout(() => {
+      socket.close();
+      resolve(undefined);
+    }, wait_ms);
+    socket.on("message", (answer) => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(decode(answer));
+    });
+    socket.send(bytes, port, "127.0.0.1");
+  });
+}
+
+const never: AskServer = async () => undefined;
+
+describe("the box's DNS server", () => {
+  test("answers for its name over UDP and TCP while everything else is dead", async () => {
+    const { port } = await serve({ wan: "down", ask: never });
+    const bytes = encode(query("sip.branch.example", "A"));
+    expect(await askUdp(port, bytes)).toMatchObject({ id: 7, flag_aa: true, answers: [{ data: "127.0.0.1" }] });
+    const overTcp = await new Promise<Packet>((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", reject);
+      socket.on("data", (chunk) => {
+        socket.destroy();
+        resolve(decode(chunk.subarray(2)));
+      });
+      socket.write(Buffer.from([0, bytes.length]));
+      socket.write(bytes);
+    });
+    expect(overTcp).toMatchObject({ answers: [{ data: "127.0.0.1" }] });
+  });
+
+  test("passes other names on to the WAN's server and its answer back", async () => {
+    const asked: string[] = [];
+    const ask: AskServer = async ({ bytes, server, matches }) => {
+      asked.push(server);
+      const question = decode(Buffer.from(bytes));
+      const answer = encode({
+        type: "response",
+        id: question.id ?? 0,
+        questions: question.questions ?? [],
+        answers: [{ type: "A", name: "ntp.example", ttl: 60, data: "203.0.113.9" }],
+      });
+      expect(matches(answer)).toBe(true);
+      return answer;
+    };
+    const { port } = await serve({ wan: "up", ask });
+    expect(await askUdp(port, encode(query("ntp.example", "A")))).toMatchObject({ answers: [{ data: "203.0.113.9" }] });
+    expect(asked).toEqual(["203.0.113.53"]);
+  });
+
+  test("says SERVFAIL at once when the WAN is down, and spends no cellular data", async () => {
+    const asked: string[] = [];
+    const { port } = await serve({
+      wan: "down",
+      ask: async ({ server }) => {
+        asked.push(server);
+        return undefined;
+      },
+    });
+    expect(await askUdp(port, encode(query("ntp.example", "A")))).toMatchObject({ rcode: "SERVFAIL" });
+    expect(asked).toEqual([]);
+  });
+
+  test("says nothing to strangers", async () => {
+    const { names, port } = await serve({ wan: "up", ask: never, subnets: ["10.77.1.0/24"] });
+    expect(await askUdp(port, encode(query("sip.branch.example", "A")), 200)).toBeUndefined();
+    expect(names.counters.dropped).toBe(1);
+  });
+
+  test("outlives whatever bytes it is sent", async () => {
+    const { names, port } = await serve({ wan: "down", ask: never });
+    const socket = createSocket("udp4");
+    const good = encode(query("sip.branch.example", "A"));
+    // One turn of the event loop for each, so that none is lost to a full socket buffer.
+    const send = (bytes: Uint8Array) =>
+      new Promise((sent) => socket.send(bytes, port, "127.0.0.1", () => setImmediate(sent)));
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), fc.nat(good.length - 1), async (noise, at) => {
+        await send(noise);
+        const bent = Buffer.from(good);
+        bent[at] = noise[0] ?? 0xc0;
+        await send(bent);
+      }),
+      { numRuns: 300 },
+    );
+    expect(await askUdp(port, good)).toMatchObject({ answers: [{ data: "127.0.0.1" }] });
+    expect(Object.values(names.counters).reduce((a, b) => a + b)).toBe(601);
+    socket.close();
+  });
+});

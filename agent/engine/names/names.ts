@@ -1,0 +1,221 @@
+import { randomInt } from "node:crypto";
+import { decode, encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
+import type { Clock } from "../../base/clock.ts";
+import type { SiteConfig } from "../../base/config/schema.ts";
+import type { Log } from "../../base/log.ts";
+import type { Path, Paths } from "../paths/path.ts";
+import { decide, mayAsk, type OwnNames } from "./answers.ts";
+import { type AskServer, askOver, type DnsServer, openDnsServer, type Reply } from "./dns-sockets.ts";
+
+export interface NamesContext {
+  readonly config: SiteConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly paths: Paths;
+  /** Replaced in tests. */
+  readonly ask?: AskServer;
+}
+
+export interface NamesCounters {
+  own: number;
+  forwarded: number;
+  failed: number;
+  refused: number;
+  dropped: number;
+}
+
+/** A phone asks again after two or three seconds. */
+const FORWARD_TIMEOUT_MS = 1_500;
+const MAX_FORWARDING = 256;
+/** Classic limit of a UDP answer; longer ones are cut, and the client comes back over TCP. */
+const UDP_BYTES = 512;
+const UDP_BYTES_EDNS = 1_232;
+
+/**
+ * The box's DNS for phones: its own names from memory, so that phones find it when the site's router is dead; other
+ * names from the WAN's servers while they answer, else SERVFAIL, which lets a phone try its next server. Questions from elsewhere than the LAN are dropped.
+ */
+export class Names {
+  readonly #context: NamesContext;
+  readonly #ask: AskServer;
+  readonly #servers: DnsServer[] = [];
+  #forwarding = 0;
+  readonly counters: NamesCounters = { own: 0, forwarded: 0, failed: 0, refused: 0, dropped: 0 };
+
+  constructor(context: NamesContext) {
+    this.#context = context;
+    this.#ask = context.ask ?? askOver(context.clock);
+  }
+
+  /** Serves every LAN that names a DNS port. Rejects with `sip.listen`; other LANs are served all the same. */
+  async start(): Promise<void> {
+    const { config } = this.#context;
+    const names = config.box.sip_names.map((name) => name.toLowerCase());
+    const failures: unknown[] = [];
+    for (const lan of config.lans) {
+      if (lan.dns_port === undefined) continue;
+      const own = { names, address: lan.address, sip_port: lan.sip_port };
+      const admits = (source: string) => mayAsk(source, lan.subnets);
+      try {
+        this.#servers.push(
+          await openDnsServer(lan.address, lan.dns_port, {
+            admits,
+            query: (bytes, source, protocol, reply) => {
+              if (admits(source)) this.#query(bytes, own, protocol, reply);
+              else this.counters.dropped++;
+            },
+          }),
+        );
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map((server) => server.close()));
+  }
+
+  /** Ports in use, in the order of the LANs. */
+  get ports(): readonly number[] {
+    return this.#servers.map((server) => server.port);
+  }
+
+  #query(bytes: Uint8Array, own: OwnNames, protocol: "udp" | "tcp", reply: Reply): void {
+    const query = readPacket(bytes);
+    if (query === undefined) {
+      this.counters.dropped++;
+      return;
+    }
+    const limit = protocol === "tcp" ? 65_535 : largestUdp(query);
+    const decision = decide(query, own);
+    switch (decision.kind) {
+      case "drop":
+        this.counters.dropped++;
+        return;
+      case "refuse":
+        this.counters.refused++;
+        respond(query, { rcode: decision.rcode }, limit, reply);
+        return;
+      case "own":
+        this.counters.own++;
+        respond(query, { rcode: "NOERROR", authoritative: true, answers: decision.answers }, limit, reply);
+        return;
+      case "forward":
+        void this.#forward(query, decision.question, limit, reply);
+    }
+  }
+
+  async #forward(query: Packet, question: Question, limit: number, reply: Reply): Promise<void> {
+    if (this.#forwarding >= MAX_FORWARDING) {
+      this.counters.dropped++;
+      return;
+    }
+    this.#forwarding++;
+    try {
+      for (const path of this.#waysOut()) {
+        const answer = await this.#askPath(path, question);
+        if (answer === undefined) continue;
+        this.counters.forwarded++;
+        const { rcode } = answer as { readonly rcode?: string };
+        const answers = answer.answers ?? [];
+        respond(query, { rcode: rcode ?? "NOERROR", answers, authorities: answer.authorities ?? [] }, limit, reply);
+        return;
+      }
+      this.counters.failed++;
+      respond(query, { rcode: "SERVFAIL" }, limit, reply);
+    } finally {
+      this.#forwarding--;
+    }
+  }
+
+  /** Names of the world are asked over WAN only: cellular data is for calls. */
+  #waysOut(): readonly Path[] {
+    return this.#context.paths.all().filter((path) => path.kind === "wan" && path.health.state !== "down");
+  }
+
+  async #askPath(path: Path, question: Question): Promise<Packet | undefined> {
+    const servers = this.#context.config.paths.find((each) => each.id === path.id)?.dns_servers ?? [];
+    for (const server of servers.slice(0, 2)) {
+      const id = randomInt(1, 65_536);
+      const bytes = encode({ type: "query", id, flags: RECURSION_DESIRED, questions: [question] });
+      const answer = await this.#ask({
+        bytes,
+        server,
+        local_address: path.localAddress,
+        timeout_ms: FORWARD_TIMEOUT_MS,
+        matches: (candidate) => answers(candidate, id, question),
+      });
+      const packet = answer === undefined ? undefined : readPacket(answer);
+      // A server that fails says nothing about the next one.
+      if (packet !== undefined && (packet as { readonly rcode?: string }).rcode !== "SERVFAIL") return packet;
+    }
+    return undefined;
+  }
+}
+
+/** Undefined for what is no DNS message. Never throws. */
+function readPacket(bytes: Uint8Array): Packet | undefined {
+  if (bytes.length < 12) return undefined;
+  try {
+    return decode(Buffer.from(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether these bytes answer our question: a forger must guess id and port, and cannot change the subject. */
+function answers(bytes: Uint8Array, id: number, question: Question): boolean {
+  const packet = readPacket(bytes);
+  const [asked] = packet?.questions ?? [];
+  return (
+    packet?.type === "response" &&
+    packet.id === id &&
+    asked !== undefined &&
+    asked.type === question.type &&
+    asked.name.toLowerCase() === question.name.toLowerCase()
+  );
+}
+
+function largestUdp(query: Packet): number {
+  const edns = query.additionals?.find((record) => record.type === "OPT");
+  return edns === undefined ? UDP_BYTES : UDP_BYTES_EDNS;
+}
+
+const RCODES: Readonly<Record<string, number>> = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+};
+const AUTHORITATIVE = 0x0400;
+const TRUNCATED = 0x0200;
+
+interface ResponseParts {
+  readonly rcode: string;
+  readonly authoritative?: boolean;
+  readonly answers?: readonly NonNullable<Packet["answers"]>[number][];
+  readonly authorities?: readonly NonNullable<Packet["authorities"]>[number][];
+}
+
+function respond(query: Packet, parts: ResponseParts, limit: number, reply: Reply): void {
+  const desired = (query.flags ?? 0) & RECURSION_DESIRED;
+  const flags = desired | RECURSION_AVAILABLE | (parts.authoritative === true ? AUTHORITATIVE : 0);
+  const head = { type: "response" as const, id: query.id ?? 0, questions: query.questions ?? [] };
+  const code = RCODES[parts.rcode] ?? 2;
+  try {
+    const full = encode({
+      ...head,
+      flags: flags | code,
+      answers: [...(parts.answers ?? [])],
+      authorities: [...(parts.authorities ?? [])],
+    });
+    reply(full.length <= limit ? full : encode({ ...head, flags: flags | code | TRUNCATED }));
+  } catch {
+    // An upstream record that our library reads but cannot write.
+    reply(encode({ ...head, flags: flags | 2 }));
+  }
+}
