@@ -1,9 +1,10 @@
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import { buildRequest, buildResponse } from "../messages/build.ts";
 import { header } from "../messages/headers.ts";
 import type { SipMessage, SipRequest } from "../messages/message.ts";
+import { printMessage } from "../messages/print.ts";
 import type { Flow, TransportError } from "./flow.ts";
 import { networkTransport } from "./network-transport.ts";
 import type { SipTransport } from "./sip-transport.ts";
@@ -106,4 +107,119 @@ describe("errors come at once", () => {
     a.flowTo({ protocol: "tcp", address: "127.0.0.1", port: 5060, local_address: "192.0.2.9" });
     expect(await closed).toMatchObject({ code: "EADDRNOTAVAIL" });
   });
+});
+
+describe("TCP peers that misbehave", () => {
+  async function listening(limits: Partial<TransportLimits> = {}) {
+    const b = transport({ limits });
+    const at = await b.listen({ protocol: "tcp", address: "127.0.0.1", port: 0 });
+    return { b, at };
+  }
+
+  function dial(port: number): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port }, () => resolve(socket));
+      socket.on("error", reject);
+    });
+  }
+
+  function ended(socket: Socket): Promise<void> {
+    return new Promise((resolve) => {
+      socket.resume();
+      socket.on("close", () => resolve());
+    });
+  }
+
+  test("a reset by the peer closes the flow", async () => {
+    const { b, at } = await listening();
+    const closed = new Promise<Flow>((resolve) => b.onFlowClosed((flow) => resolve(flow)));
+    const socket = await dial(at.port);
+    socket.resetAndDestroy();
+    expect((await closed).closed).toBe(true);
+  });
+
+  test("an end by the peer closes the flow we opened", async () => {
+    const server = createServer((socket) => socket.end());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const bound = server.address();
+    const a = transport();
+    const closed = new Promise<TransportError | undefined>((resolve) => a.onFlowClosed((_, error) => resolve(error)));
+    const flow = a.flowTo({
+      protocol: "tcp",
+      address: "127.0.0.1",
+      port: bound !== null && typeof bound === "object" ? bound.port : 0,
+    });
+    expect(await closed).toBeUndefined();
+    expect(flow.closed).toBe(true);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+
+  test("the ninth connection of one source is closed, the others stay", async () => {
+    const { b, at } = await listening();
+    const sockets: Socket[] = [];
+    for (let n = 0; n < 8; n++) sockets.push(await dial(at.port));
+    await ended(await dial(at.port));
+    expect(b.counters.dropped.connection_limit).toBe(1);
+    expect(sockets.every((socket) => !socket.destroyed)).toBe(true);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("a message in pieces of one byte is put together, its answer comes back on the connection", async () => {
+    const { b, at } = await listening();
+    b.onMessage((message, flow) => {
+      if (message.kind === "request") b.send(flow, buildResponse(message, 200));
+    });
+    const socket = await dial(at.port);
+    const answer = new Promise<string>((resolve) => socket.once("data", (data) => resolve(data.toString())));
+    socket.setNoDelay(true);
+    for (const byte of printMessage(options("SIP/2.0/TCP 10.0.0.1;branch=z9hG4bK1;rport"))) {
+      await new Promise<void>((written) => socket.write(Uint8Array.of(byte), () => written()));
+    }
+    expect(await answer).toMatch(/^SIP\/2\.0 200 OK\r\nVia: SIP\/2\.0\/TCP 10\.0\.0\.1;/);
+    socket.destroy();
+  });
+
+  test("a message that never ends costs its connection", async () => {
+    const { b, at } = await listening({ message_ms: 30 });
+    const socket = await dial(at.port);
+    socket.write("OPTIONS sip:a SIP/2.0\r\nVia");
+    await ended(socket);
+    expect(b.counters.dropped.slow).toBe(1);
+  });
+
+  test("a peer that does not read is told as ENOBUFS, not kept in memory", async () => {
+    const { b, at } = await listening({ unsent_bytes: 200_000 });
+    const arrived = nextMessage(b);
+    const socket = await dial(at.port);
+    socket.pause();
+    socket.write(printMessage(options("SIP/2.0/TCP 10.0.0.1;branch=z9hG4bK1")));
+    const { flow } = await arrived;
+    const errors: TransportError[] = [];
+    const chunk = new Uint8Array(60_000);
+    while (errors.length === 0) {
+      b.send(flow, chunk, (error) => errors.push(error));
+      await new Promise((turn) => setImmediate(turn));
+    }
+    expect(errors[0]?.code).toBe("ENOBUFS");
+    socket.destroy();
+  });
+});
+
+test("200 phones that send in the same moment are all heard", async () => {
+  const a = transport();
+  const b = transport();
+  await a.listen({ protocol: "udp", address: "127.0.0.1", port: 0 });
+  const at = await b.listen({ protocol: "udp", address: "127.0.0.1", port: 0 });
+  let heard = 0;
+  const all = new Promise<void>((resolve) => {
+    b.onMessage(() => {
+      heard++;
+      if (heard === 200) resolve();
+    });
+  });
+  const flow = a.flowTo({ protocol: "udp", address: "127.0.0.1", port: at.port, local_address: "127.0.0.1" });
+  const message = options("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1");
+  for (let n = 0; n < 200; n++) a.send(flow, message);
+  await all;
+  expect(heard).toBe(200);
 });
