@@ -161,7 +161,7 @@ const relay = connectRelay({ ...named, clock: systemClock, log: silentLog }, asy
       said += text;
     });
     expect(await once(wrong, "close")).toEqual([2, null]);
-    expect(said).toMatch(/^media: .*port_m/);
+    expect(said).toMatch(/^media: .*--port-min/);
   });
 });
 
