@@ -168,7 +168,7 @@ export class TransactionLayer {
   }
 
   #flowClosed(flow: Flow, error: TransportError | undefined): void {
-    const reason = error ?? { code: "ECLOSED", detail: `${flow.id}: the peer closed the connection` };
+    const reason = error ?? { code: "ECLOSED", detail: `${flow.id}: the connection has ended` };
     for (const client of [...(this.#byConnection.get(flow) ?? [])]) client.flowClosed(reason);
   }
 

@@ -11,6 +11,7 @@ import type { BrokenReason } from "./framing.ts";
 import { canonicalAddress, ipFamily, isLoopback, isWildcard } from "./ip-address.ts";
 import type { AcceptedStream, DatagramAdapter, StreamAdapter, StreamEvents, StreamServer } from "./sockets.ts";
 import { transportError } from "./sockets.ts";
+import { StreamBook } from "./stream-book.ts";
 import { StreamFlow, type StreamOwner } from "./stream-flow.ts";
 import {
   type AllowGuard,
@@ -62,10 +63,7 @@ export class SipTransport implements TransportLayer {
   readonly #defer: (run: () => void) => void;
   readonly #bindings: DatagramBinding[] = [];
   readonly #servers: StreamListener[] = [];
-  /** Open connections by their remote end. */
-  readonly #streams = new Map<string, StreamFlow[]>();
-  readonly #inboundBySource = new Map<string, number>();
-  #inbound = 0;
+  readonly #streams: StreamBook;
   #streamCount = 0;
   readonly #taps: Tap[] = [];
   readonly #onMessage: ((message: SipMessage, flow: Flow, bytes: Uint8Array) => void)[] = [];
@@ -77,6 +75,7 @@ export class SipTransport implements TransportLayer {
   constructor(options: SipTransportOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#streams = new StreamBook(this.#limits);
     this.#defer = options.defer ?? queueMicrotask;
     this.#streamOwner = {
       message: (bytes, flow) => this.#incoming(bytes, flow),
@@ -142,13 +141,10 @@ export class SipTransport implements TransportLayer {
   }
 
   #accept(protocol: Protocol, { local, remote, socket }: AcceptedStream): StreamEvents | undefined {
-    const fromSource = this.#inboundBySource.get(remote.address) ?? 0;
-    if (fromSource >= this.#limits.connections_per_source || this.#inbound >= this.#limits.connections) {
+    if (!this.#streams.admits(remote.address)) {
       this.counters.dropped.connection_limit++;
       return undefined;
     }
-    this.#inboundBySource.set(remote.address, fromSource + 1);
-    this.#inbound++;
     const flow = this.#newStream(protocol, local, remote, true);
     flow.attach(socket);
     return flow.events;
@@ -181,9 +177,7 @@ export class SipTransport implements TransportLayer {
       }
       return this.#datagramFlow(binding, { address, port });
     }
-    const known = this.#streams
-      .get(`${protocol} ${address} ${port}`)
-      ?.find((flow) => isFrom(flow, localAddress, destination.local_port));
+    const known = this.#streams.find(protocol, { address, port }, localAddress, destination.local_port);
     if (known !== undefined) return known;
     this.#options.allow?.("connect", address);
     return this.#connect(protocol, { address, port }, localAddress, destination.local_port);
@@ -241,24 +235,12 @@ export class SipTransport implements TransportLayer {
       limits: this.#limits,
       owner: this.#streamOwner,
     });
-    const key = `${protocol} ${remote.address} ${remote.port}`;
-    const flows = this.#streams.get(key);
-    if (flows === undefined) this.#streams.set(key, [flow]);
-    else flows.push(flow);
+    this.#streams.add(flow);
     return flow;
   }
 
   #streamClosed(flow: StreamFlow, error: TransportError | undefined): void {
-    const key = `${flow.protocol} ${flow.remote.address} ${flow.remote.port}`;
-    const rest = this.#streams.get(key)?.filter((other) => other !== flow) ?? [];
-    if (rest.length === 0) this.#streams.delete(key);
-    else this.#streams.set(key, rest);
-    if (flow.inbound) {
-      this.#inbound--;
-      const left = (this.#inboundBySource.get(flow.remote.address) ?? 1) - 1;
-      if (left <= 0) this.#inboundBySource.delete(flow.remote.address);
-      else this.#inboundBySource.set(flow.remote.address, left);
-    }
+    this.#streams.remove(flow);
     this.#call(this.#onFlowClosed, flow, error);
   }
 
@@ -350,7 +332,7 @@ export class SipTransport implements TransportLayer {
   }
 
   async shutdown(): Promise<void> {
-    for (const flows of [...this.#streams.values()]) for (const flow of [...flows]) flow.abort(undefined);
+    for (const flow of this.#streams.all()) flow.abort(undefined);
     const closing = [
       ...this.#servers.splice(0).map(({ server }) => server.close()),
       ...this.#bindings.splice(0).map((binding) => {
@@ -424,11 +406,4 @@ export class SipTransport implements TransportLayer {
       }
     }
   }
-}
-
-/** Whether a connection may serve somebody who asked for these local ends. */
-function isFrom(flow: StreamFlow, address: string | undefined, port: number | undefined): boolean {
-  if (flow.closed) return false;
-  if (address !== undefined && flow.local.address !== address) return false;
-  return port === undefined || flow.local.port === port;
 }
