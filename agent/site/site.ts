@@ -17,6 +17,8 @@ import { loadTokens, type RoleToken, rolesOf } from "./api/tokens.ts";
 import { NocLink } from "./cloud/noc-link.ts";
 import { SiteFile } from "./config/site-file.ts";
 import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
+import { deviceDescription } from "./discovery/description.ts";
+import { Discovery, deviceUuid } from "./discovery/ssdp.ts";
 import { HostHealth } from "./host/host-health.ts";
 import { clockQuality, machineBootId } from "./host/machine.ts";
 import { locationLines } from "./locations/location-lines.ts";
@@ -30,6 +32,7 @@ import {
   statusRead,
 } from "./operations/operations.ts";
 import { OwnEvents } from "./own-events.ts";
+import { type PowerContext, type PowerSource, unknownPower } from "./power-source.ts";
 import { StatusBoard } from "./status/status-board.ts";
 import { Store } from "./store/store.ts";
 import { VERSION } from "./version.ts";
@@ -51,6 +54,8 @@ export interface SiteOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly web_root?: string;
+  /** Starts the part that reads UPSs and inputs; without it power is unknown. */
+  readonly startPower?: (context: PowerContext) => PowerSource;
 }
 
 export interface RunningSite {
@@ -129,6 +134,16 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       }),
   });
   const own = new OwnEvents(join(run_dir, "site.journal"), store, log);
+  const power =
+    options.startPower?.({
+      clock,
+      log,
+      alarms,
+      event,
+      record: (made) => own.record(made),
+      onChange: () => board.touch(),
+    }) ?? unknownPower(clock);
+  const discovery = practice ? undefined : new Discovery(clock, log);
   const health = new HostHealth(clock, state_dir);
   const board = new StatusBoard({
     clock,
@@ -147,7 +162,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
           box: { id: now?.box.id ?? NOBODY.id, version: VERSION, boot_id },
         };
       },
-      power: () => ({ source: "unknown", since_wall: 0, ups: [], gpio: [] }),
+      power: () => power.status,
       host: () => health.status,
       noc: () => noc.status,
       clockQuality: quality,
@@ -286,6 +301,10 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
         const now = config();
         return now === undefined ? [] : locationLines(now);
       },
+      description: () => {
+        const now = config();
+        return now === undefined ? undefined : deviceDescription(board.document(), deviceUuid(now));
+      },
       web_root: options.web_root ?? WEB_ROOT,
     }),
   );
@@ -293,7 +312,9 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     const now = config();
     if (now !== undefined) {
       if (!practice) permitLive(now.live);
+      power.configure(now);
       noc.configure(now);
+      discovery?.configure(now);
     }
     void listeners.want(webAddresses(config(), { practice, lan: options.lan }));
     board.touch();
@@ -320,6 +341,8 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       mediaAsked.cancel();
       siteFile.close();
       await noc.close();
+      power.close();
+      discovery?.close();
       health.close();
       media.close();
       world?.close();

@@ -36,6 +36,8 @@ export interface ApiContext {
   /** Roles that a bearer token stands for. */
   rolesOf(token: string): ReadonlySet<Role>;
   readonly locations: () => readonly unknown[];
+  /** UPnP device description; undefined before there is a site file. */
+  description(): string | undefined;
   /** Folder of the built status page. */
   readonly web_root: string;
 }

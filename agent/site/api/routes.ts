@@ -155,6 +155,12 @@ export function routes(app: FastifyInstance, context: ApiContext): void {
     post("/api/v1/practice/call", practiceCall);
   }
 
+  app.get("/description.xml", { schema: { hide: true } }, async (_request, reply) => {
+    const description = context.description();
+    if (description === undefined) return reply.callNotFound();
+    return reply.type("text/xml; charset=utf-8").send(description);
+  });
+
   app.get("/api/v1/openapi.json", { schema: { hide: true } }, async () => app.swagger());
 
   app.get(
