@@ -56,6 +56,8 @@ interface LanCall {
 /** What the box itself does, for Allow (RFC 3261 §20.5). */
 const ALLOW = "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, REGISTER";
 
+const HELD_MAX = 2000;
+
 /** What one address of the LAN may send besides emergency calls; hundreds of phones may share an address. */
 const LAN_LIMIT = { per_second: 200, burst: 2000 } as const;
 
@@ -66,14 +68,28 @@ const LAN_LIMIT = { per_second: 200, burst: 2000 } as const;
 export class Core {
   readonly #context: CoreContext;
   readonly #limit: RateLimit;
+  /** Until `open`. */
+  #held: (() => void)[] | undefined = [];
 
   constructor(context: CoreContext) {
     this.#context = context;
     this.#limit = new RateLimit(context.clock, LAN_LIMIT);
     const { transactions, counters } = context;
-    transactions.onRequest((tx, flow) => this.#request(tx, flow));
-    transactions.onAck((ack, flow) => this.#ack(ack, flow));
+    transactions.onRequest((tx, flow) => this.#whenOpen(() => this.#request(tx, flow)));
+    transactions.onAck((ack, flow) => this.#whenOpen(() => this.#ack(ack, flow)));
     transactions.onStrayResponse(() => counters.count("stray_responses"));
+  }
+
+  /** Calls from before a restart are known again: what came meanwhile is handled now. */
+  open(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const step of held) step();
+  }
+
+  #whenOpen(step: () => void): void {
+    if (this.#held === undefined) step();
+    else if (this.#held.length < HELD_MAX) this.#held.push(step);
   }
 
   #request(tx: ServerTransaction, flow: Flow): void {

@@ -81,7 +81,7 @@ export class ProxiedRequest {
       return;
     }
     const { from, leg } = this.#options;
-    if (this.#isInvite && !this.#inDialog) context.watcher.started?.(leg, first.request, from, first.target.party);
+    if (this.#isInvite && !this.#inDialog) context.watcher.started(leg, first.request, from, first.target.party);
     branches.forEach(({ request }, i) => {
       const branch = this.#branches[i];
       if (branch !== undefined) this.#send(branch, request);
@@ -168,7 +168,7 @@ export class ProxiedRequest {
   #provisional(branch: Branch, response: SipResponse): void {
     if (response.status === 100 || branch.done || this.#finalSent) return;
     if (this.#isInvite) this.#startTimerC(branch);
-    if (!branch.progressed && !this.#inDialog) this.#options.context.watcher.ringing?.(this.#options.leg);
+    if (!branch.progressed && !this.#inDialog) this.#options.context.watcher.ringing(this.#options.leg);
     branch.progressed = true;
     this.#back(branch, response);
   }
@@ -197,8 +197,8 @@ export class ProxiedRequest {
   #won(winner: Branch): void {
     const { context, leg, tx } = this.#options;
     for (const other of this.#branches) if (other !== winner && !other.done) other.client?.cancel();
-    if (this.#isInvite && !this.#inDialog) context.watcher.answered?.(leg);
-    if (tx.request.method === "BYE") this.#callEnded();
+    if (this.#isInvite && !this.#inDialog) context.watcher.answered(leg);
+    if (tx.request.method === "BYE") this.#callEnded(200);
     this.#maybeEnd();
   }
 
@@ -222,8 +222,7 @@ export class ProxiedRequest {
       else if (best !== undefined && branch !== undefined) this.#back(branch, best);
       else if (this.#cancelled || onFailed === undefined || !onFailed(failure)) this.#respondFailure(failure);
       if (this.#inDialog) context.media.refused(leg);
-      else if (this.#isInvite) this.#callEnded();
-      if (tx.request.method === "BYE") this.#callEnded();
+      if (tx.request.method === "BYE" || (this.#isInvite && !this.#inDialog)) this.#callEnded(best?.status ?? 408);
     }
     this.#maybeEnd();
   }
@@ -236,12 +235,13 @@ export class ProxiedRequest {
     tx.respond(buildResponse(tx.request, status));
   }
 
-  #callEnded(): void {
+  #callEnded(status: number): void {
     const { context, leg, tx, from } = this.#options;
     const anchored = this.#branches.some(({ target }) => mediaParties(from, target.party) !== undefined);
     if (anchored) context.media.close(leg);
-    const cause = tx.request.method === "BYE" ? "hung up" : this.#cancelled ? "cancelled" : "not answered";
-    context.watcher.ended?.(leg, "from", cause);
+    if (tx.request.method === "BYE") context.watcher.ended(leg, from, "hung up");
+    else if (status === 401 || status === 407) context.watcher.challenged(leg);
+    else context.watcher.ended(leg, from, this.#cancelled ? "cancelled" : `refused with ${status}`);
   }
 
   #back(branch: Branch, response: SipResponse): void {

@@ -20,12 +20,15 @@ export interface Target {
   readonly uri?: string;
 }
 
-/** What the owner of a passage is told, for status and records. */
+/** Hears of the calls that pass, by leg, for status and records. */
 export interface PassageWatcher {
-  started?(leg: string, request: SipRequest, from: Party, to: Party): void;
-  ringing?(leg: string): void;
-  answered?(leg: string): void;
-  ended?(leg: string, by: "from" | "to" | "box", cause: string): void;
+  started(leg: string, request: SipRequest, from: Party, to: Party): void;
+  ringing(leg: string): void;
+  answered(leg: string): void;
+  /** It was asked for credentials; the call comes again as another leg. */
+  challenged(leg: string): void;
+  /** `by`: whose request ended it. */
+  ended(leg: string, by: Party, cause: string): void;
 }
 
 export interface ProxyContext {

@@ -200,12 +200,13 @@ export async function memorySite(options: { config?: SiteConfig; challenge?: boo
       relay,
       alarms,
       tokenKey: new Uint8Array(32).fill(7),
-      watcher: {},
+      watcher: { started() {}, ringing() {}, answered() {}, challenged() {}, ended() {} },
       config: () => config,
       mode: () => mode,
       onBinding: (change) => void changes.push(change),
       calls: () => calls,
     });
+    parts.core.open();
     return { transport, parts, trunk };
   };
 

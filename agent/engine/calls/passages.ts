@@ -1,0 +1,161 @@
+import type { Clock } from "../../base/clock.ts";
+import type { CallData, EventData, EventFactory, HoldfastEvent } from "../../base/events.ts";
+import { ulid } from "../../base/ids.ts";
+import type { CallStatus } from "../../base/status.ts";
+import { callIdOf, header } from "../../sip/messages/headers.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
+import { parseNameAddr, tagOf } from "../../sip/messages/name-addr.ts";
+import { parseUri, userOf } from "../../sip/messages/uri.ts";
+import type { Party, PassageWatcher } from "./proxy-parties.ts";
+
+const PASSAGES_MAX = 2000;
+
+interface Passage {
+  readonly id: string;
+  /** Call-ID and From tag: the same for both halves of a call that goes phone → box → PBX → box → phone. */
+  readonly key: string;
+  readonly legs: Set<string>;
+  readonly from: Party["kind"];
+  readonly data: CallData;
+  readonly started_wall: number;
+  state: CallStatus["state"];
+  since_wall: number;
+  /** Its start is in the records. */
+  recorded: boolean;
+}
+
+export interface PassagesContext {
+  readonly clock: Clock;
+  readonly events: EventFactory;
+  record(event: HoldfastEvent): void;
+  /** Something shown on the page changed. */
+  changed(): void;
+}
+
+/** The proxied calls as people see them: two halves of one call are one. */
+export class Passages implements PassageWatcher {
+  readonly #context: PassagesContext;
+  readonly #byLeg = new Map<string, Passage>();
+  readonly #byKey = new Map<string, Passage>();
+
+  constructor(context: PassagesContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  started(leg: string, request: SipRequest, from: Party, to: Party): void {
+    const key = `${callIdOf(request) ?? ""} ${tagOf(request, "From") ?? ""}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined && known.from === "phone" && from.kind === "trunk") {
+      known.legs.add(leg);
+      this.#byLeg.set(leg, known);
+      return;
+    }
+    if (known !== undefined) this.#forget(known);
+    if (this.#byKey.size >= PASSAGES_MAX) return;
+    const trunk = from.kind === "trunk" ? from.trunk : to.kind === "trunk" ? to.trunk : undefined;
+    const now = this.#context.clock.wall();
+    const passage: Passage = {
+      id: ulid(now),
+      key,
+      legs: new Set([leg]),
+      from: from.kind,
+      data: {
+        direction: from.kind === "trunk" ? "inbound" : to.kind === "trunk" ? "outbound" : "internal",
+        caller: numberOf(parseNameAddr(header(request, "From") ?? "")?.uri),
+        callee: numberOf(parseNameAddr(header(request, "To") ?? "")?.uri),
+        trunk: trunk?.id,
+        path: trunk?.path.id,
+      },
+      started_wall: now,
+      state: "trying",
+      since_wall: now,
+      recorded: false,
+    };
+    this.#byLeg.set(leg, passage);
+    this.#byKey.set(key, passage);
+  }
+
+  ringing(leg: string): void {
+    const passage = this.#byLeg.get(leg);
+    if (passage?.state !== "trying") return;
+    passage.state = "ringing";
+    this.#recordStart(passage);
+    this.#context.changed();
+  }
+
+  answered(leg: string): void {
+    const passage = this.#byLeg.get(leg);
+    if (passage === undefined || passage.state === "answered") return;
+    this.#recordStart(passage);
+    passage.state = "answered";
+    passage.since_wall = this.#context.clock.wall();
+    this.#record("call.answered", passage, passage.data);
+    this.#context.changed();
+  }
+
+  challenged(leg: string): void {
+    const passage = this.#byLeg.get(leg);
+    if (passage !== undefined) this.#forget(passage);
+  }
+
+  ended(leg: string, by: Party, cause: string): void {
+    const passage = this.#byLeg.get(leg);
+    if (passage === undefined) return;
+    this.#byLeg.delete(leg);
+    passage.legs.delete(leg);
+    // The far half of a call that was not answered ends first; the near one tells how the call ended.
+    if (passage.legs.size > 0 && passage.state !== "answered") return;
+    this.#forget(passage);
+    this.#recordStart(passage);
+    const duration_ms = passage.state === "answered" ? this.#context.clock.wall() - passage.since_wall : 0;
+    const ended_by = by.kind === passage.from ? "caller" : "callee";
+    this.#record("call.ended", passage, { ...passage.data, duration_ms, ended_by, cause });
+    this.#context.changed();
+  }
+
+  status(): CallStatus[] {
+    return [...this.#byKey.values()].map(({ id, data, state, since_wall }) => ({
+      call_id: id,
+      kind: data.direction,
+      state,
+      caller: data.caller,
+      callee: data.callee,
+      trunk: data.trunk,
+      path: data.path,
+      since_wall,
+      location_lines: undefined,
+      callback_number: undefined,
+    }));
+  }
+
+  #forget(passage: Passage): void {
+    for (const leg of passage.legs) this.#byLeg.delete(leg);
+    if (this.#byKey.get(passage.key) === passage) this.#byKey.delete(passage.key);
+  }
+
+  #recordStart(passage: Passage): void {
+    if (passage.recorded) return;
+    passage.recorded = true;
+    this.#record("call.started", passage, passage.data);
+  }
+
+  #record<T extends "call.started" | "call.answered" | "call.ended">(
+    type: T,
+    passage: Passage,
+    data: EventData[T],
+  ): void {
+    const { events, record } = this.#context;
+    record(events(type, passage.data.callee, data, { call_id: passage.id }));
+  }
+}
+
+/** What people know a party by: the user part, else the whole URI, cut to a sane length. */
+function numberOf(uri: string | undefined): string {
+  const parsed = uri === undefined ? undefined : parseUri(uri);
+  const user = parsed === undefined ? undefined : userOf(parsed);
+  return (user ?? uri ?? "").slice(0, 64);
+}

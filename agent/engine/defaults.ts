@@ -1,0 +1,96 @@
+import { networkInterfaces } from "node:os";
+import type { LanConfig, SiteConfig } from "../base/config/schema.ts";
+
+/** Where the cellular process takes calls for its modem, when nothing else is known. */
+const MODEM_PORT = 5090;
+
+export interface LocalAddress {
+  readonly address: string;
+  /** `address/prefix length`. */
+  readonly cidr: string;
+}
+
+/** The addresses of this machine that phones could reach; in practice loopback alone. */
+export function localAddresses(practice: boolean): readonly LocalAddress[] {
+  const loopback: LocalAddress = { address: "127.0.0.1", cidr: "127.0.0.0/8" };
+  if (practice) return [loopback];
+  const found: LocalAddress[] = [];
+  for (const entries of Object.values(networkInterfaces())) {
+    for (const { internal, family, address, cidr } of entries ?? []) {
+      if (!internal && family === "IPv4" && cidr !== null) found.push({ address, cidr });
+    }
+  }
+  return found.length > 0 ? found : [loopback];
+}
+
+/**
+ * What the engine runs on when it has no valid configuration: it takes 911 from the networks the box is attached to,
+ * and has the modem as its only way out. One LAN for each address, so that every answer leaves where the call came in.
+ */
+export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
+  const lans = addresses.map(
+    ({ address, cidr }, i): LanConfig => ({ id: `default-${i}`, address, subnets: [cidr], sip_port: 5060 }),
+  );
+  return {
+    v: 1,
+    live: false,
+    org: { id: "unconfigured", name: "Not configured" },
+    site: {
+      id: "unconfigured",
+      name: "Not configured",
+      time_zone: "UTC",
+      location: "unknown",
+      main_number: "+10000000",
+      main_group: [],
+      country_code: "1",
+    },
+    box: { id: "unconfigured", layout: "one_armed", sip_names: [] },
+    lans,
+    paths: [{ id: "modem", kind: "modem", address: "127.0.0.1", dns_servers: [], echo_responders: [] }],
+    pbx_targets: [],
+    trunks: [
+      {
+        id: "modem",
+        path: "modem",
+        roles: ["emergency"],
+        host: "127.0.0.1",
+        port: MODEM_PORT,
+        transport: "udp",
+        carrier_profile: "modem",
+      },
+    ],
+    carrier_profiles: [
+      {
+        id: "modem",
+        request_uri: "sip:{number}@{host}",
+        caller_identity: "from",
+        location: "none",
+        geolocation_routing: false,
+        ring_deadline_ms: 10_000,
+      },
+    ],
+    emergency: {
+      numbers: [
+        { digits: "911", class: "sos" },
+        { digits: "933", class: "test" },
+        { digits: "112", class: "sos" },
+      ],
+      outside_prefixes: ["9"],
+      routes: ["modem"],
+      callback_window_min: 60,
+    },
+    extensions: [],
+    devices: [],
+    dids: [],
+    locations: [],
+    people: [],
+    failover: { hold_down_ms: 30_000, hold_down_max_ms: 600_000 },
+    media: { port_min: 20_000, port_max: 21_999 },
+    noc: { brokers: [], acknowledge: "application", heartbeat_wan_ms: 30_000, heartbeat_lte_ms: 300_000 },
+    modems: [],
+    ups: [],
+    gpio_lines: [],
+    web: { port: 8080 },
+    drill: { max_ms: 1_800_000 },
+  };
+}

@@ -1,0 +1,271 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { AlarmBoard } from "../base/alarms.ts";
+import { type Clock, every, type Timer } from "../base/clock.ts";
+import type { SiteConfig } from "../base/config/schema.ts";
+import { errorText, HoldfastError } from "../base/errors.ts";
+import { createEventFactory, type EventFactory, type HoldfastEvent } from "../base/events.ts";
+import { connectLink, type LinkClient } from "../base/link/link.ts";
+import type { Requests, RequestType } from "../base/link/messages.ts";
+import type { Log } from "../base/log.ts";
+import { configHash, readSnapshot, type Snapshot } from "../base/snapshot.ts";
+import { connectRelay, type RelayClient } from "../media/relay-client.ts";
+import { networkTransport } from "../sip/transport/network-transport.ts";
+import { readKept, writeKept } from "./bindings-file.ts";
+import { clockQuality } from "./clock-quality.ts";
+import { defaultConfig, localAddresses } from "./defaults.ts";
+import { loadTokenKey } from "./own-tokens.ts";
+import { needsRebuild } from "./reload.ts";
+import { type Inheritance, SiteEngine } from "./site-engine.ts";
+
+const STATUS_MS = 2000;
+/** At most five status documents a second. */
+const STATUS_COALESCE_MS = 200;
+const BINDINGS_URGENT_MS = 300;
+const BINDINGS_RELAXED_MS = 5000;
+const LEARNED_MS = 60_000;
+const RELOAD_TRY_MS = 500;
+
+export interface EngineProcessOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly boot_id: string;
+  readonly practice: boolean;
+  readonly state_dir: string;
+  readonly run_dir: string;
+  readonly version: string;
+}
+
+/**
+ * The engine among its neighbours: starts on the last snapshot or on built-in defaults, tells `site` what happens, and
+ * takes a new site file from it, at once or when no call is up.
+ */
+export class EngineProcess {
+  readonly #options: EngineProcessOptions;
+  readonly #keptFile: string;
+  readonly #link: LinkClient;
+  readonly #relay: RelayClient;
+  readonly #alarms: AlarmBoard;
+  readonly #events: EventFactory;
+  readonly #tokenKey: Uint8Array;
+  readonly #first: Snapshot | undefined;
+  readonly #broken: string | undefined;
+  readonly #timers: Timer[] = [];
+  #config: SiteConfig;
+  #engine: SiteEngine | undefined;
+  #waiting: Snapshot | undefined;
+  #rebuilding = false;
+  #stopping = false;
+  #statusTimer: Timer | undefined;
+  #bindingsTimer: { readonly due_ms: number; readonly timer: Timer } | undefined;
+
+  constructor(options: EngineProcessOptions) {
+    this.#options = options;
+    const { clock, log, boot_id, practice, state_dir, run_dir } = options;
+    mkdirSync(run_dir, { recursive: true });
+    this.#keptFile = join(run_dir, "engine.bindings.json");
+    const read = readSnapshot(join(state_dir, "snapshot.json"));
+    this.#first = "snapshot" in read ? read.snapshot : undefined;
+    this.#broken = "broken" in read ? read.broken : undefined;
+    this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));
+    this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"));
+    this.#events = createEventFactory(
+      clock,
+      () => {
+        const { org, site, box } = this.#config;
+        return { org: org.id, site: site.id, box: box.id, boot_id, practice };
+      },
+      () => clockQuality(clock.wall()),
+    );
+    this.#alarms = new AlarmBoard(
+      () => clock.wall(),
+      ({ change, alarm }) => {
+        const { code, severity, detail, subject } = alarm;
+        const type = change === "raised" ? "alarm.raised" : "alarm.cleared";
+        this.#record(this.#events(type, subject, { code, severity, detail }));
+        this.#statusSoon();
+      },
+    );
+    const basics = { name: "engine", boot_id, clock, log } as const;
+    this.#link = connectLink(
+      {
+        ...basics,
+        socket_path: join(run_dir, "site.sock"),
+        journal_file: join(run_dir, "engine.journal"),
+        handlers: {
+          telemetry: (type, data) => {
+            if (type === "site.snapshot") this.#takeSnapshot(data as Snapshot);
+          },
+          ask: async (type, question) => this.#answer(type, question) as never,
+        },
+      },
+      (connected) => {
+        if (!connected) return;
+        this.#sendBindings();
+        this.#sendStatus();
+      },
+    );
+    this.#relay = connectRelay({ ...basics, socket_path: join(run_dir, "media.sock") }, () => this.#statusSoon());
+  }
+
+  /** Resolves when the LAN is served. */
+  async start(): Promise<"snapshot" | "defaults"> {
+    const { clock, version } = this.#options;
+    const configured = this.#first !== undefined;
+    if (this.#broken !== undefined) {
+      this.#alarms.raise("engine.snapshot_broken", "", `The snapshot could not be used: ${this.#broken}.`);
+    }
+    this.#engine = await this.#startEngine(configured, this.#fromFiles());
+    const config_hash = this.#first === undefined ? undefined : configHash(this.#first.config);
+    this.#record(this.#events("box.started", "", { process: "engine", version, config_hash }));
+    this.#timers.push(
+      every(clock, STATUS_MS, () => this.#sendStatus()),
+      every(clock, RELOAD_TRY_MS, () => void this.#rebuildWhenIdle()),
+      every(clock, LEARNED_MS, () => this.#sendLearned()),
+    );
+    if (this.#waiting !== undefined) this.#takeSnapshot(this.#waiting);
+    this.#statusSoon();
+    return configured ? "snapshot" : "defaults";
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#sendBindings();
+    await this.#engine?.close();
+    this.#relay.disconnect();
+    this.#link.close();
+  }
+
+  #record(event: HoldfastEvent): void {
+    this.#link.record(event);
+  }
+
+  #answer(type: RequestType, question: unknown): unknown {
+    const engine = this.#engine;
+    if (engine === undefined) throw new HoldfastError("link.refused", "The engine is starting.");
+    if (type === "drill.start") {
+      const { by, duration_ms } = question as Requests["drill.start"]["question"];
+      return engine.startDrill(by, duration_ms);
+    }
+    if (type === "drill.stop") return { record: engine.stopDrill() };
+    throw new HoldfastError("link.refused", `${type} is not answered by the engine.`);
+  }
+
+  #statusSoon(): void {
+    this.#statusTimer ??= this.#options.clock.after(STATUS_COALESCE_MS, () => {
+      this.#statusTimer = undefined;
+      this.#sendStatus();
+    });
+  }
+
+  #sendStatus(): void {
+    if (this.#engine !== undefined && this.#link.connected) {
+      this.#link.telemetry("engine.status", this.#engine.status());
+    }
+  }
+
+  #sendLearned(): void {
+    if (this.#engine === undefined) return;
+    const { first_response_p99_ms } = this.#engine.inheritance();
+    this.#link.telemetry("engine.learned", { first_response_p99_ms });
+  }
+
+  #bindingsSoon(urgent: boolean): void {
+    const { clock } = this.#options;
+    const due_ms = clock.now() + (urgent ? BINDINGS_URGENT_MS : BINDINGS_RELAXED_MS);
+    if (this.#bindingsTimer !== undefined && this.#bindingsTimer.due_ms <= due_ms) return;
+    this.#bindingsTimer?.timer.cancel();
+    const timer = clock.after(due_ms - clock.now(), () => {
+      this.#bindingsTimer = undefined;
+      this.#sendBindings();
+    });
+    this.#bindingsTimer = { due_ms, timer };
+    this.#statusSoon();
+  }
+
+  #sendBindings(): void {
+    if (this.#engine === undefined) return;
+    const { bindings, callbacks, bindings_written_wall: written_wall } = this.#engine.inheritance();
+    try {
+      writeKept(this.#keptFile, { written_wall, bindings, callbacks });
+    } catch (error) {
+      this.#options.log.warn("the bindings could not be kept", { error: errorText(error) });
+    }
+    this.#link.telemetry("engine.bindings", { bindings, callbacks });
+  }
+
+  /** The engine's own file is newer than the snapshot unless the machine was off. */
+  #fromFiles(): Inheritance {
+    const kept = readKept(this.#keptFile);
+    const newest = kept !== undefined && kept.written_wall >= (this.#first?.written_wall ?? 0) ? kept : this.#first;
+    return {
+      bindings: newest?.bindings ?? [],
+      bindings_written_wall: newest?.written_wall ?? 0,
+      callbacks: newest?.callbacks ?? [],
+      first_response_p99_ms: this.#first?.first_response_p99_ms ?? {},
+    };
+  }
+
+  #startEngine(configured: boolean, before: Inheritance): Promise<SiteEngine> {
+    const { clock, log, practice, run_dir } = this.#options;
+    return SiteEngine.start(
+      {
+        clock,
+        log,
+        makeTransport: () => networkTransport({ clock }),
+        relay: this.#relay,
+        alarms: this.#alarms,
+        events: this.#events,
+        practice,
+        run_dir,
+        token_key: this.#tokenKey,
+        record: (event) => this.#record(event),
+        changed: () => this.#statusSoon(),
+        bindingsChanged: (urgent) => this.#bindingsSoon(urgent),
+      },
+      this.#config,
+      configured,
+      before,
+    );
+  }
+
+  #takeSnapshot(snapshot: Snapshot): void {
+    this.#alarms.clear("engine.snapshot_broken", "");
+    const engine = this.#engine;
+    if (engine === undefined || this.#rebuilding) {
+      this.#waiting = snapshot;
+      return;
+    }
+    this.#waiting = undefined;
+    if (!engine.configured || needsRebuild(engine.config, snapshot.config)) {
+      this.#waiting = snapshot;
+      void this.#rebuildWhenIdle();
+    } else if (configHash(engine.config) !== snapshot.config_hash) {
+      this.#config = snapshot.config;
+      engine.configure(snapshot.config);
+      this.#applied(snapshot);
+    }
+  }
+
+  async #rebuildWhenIdle(): Promise<void> {
+    const snapshot = this.#waiting;
+    const engine = this.#engine;
+    if (this.#rebuilding || this.#stopping || snapshot === undefined || engine === undefined || !engine.idle) return;
+    this.#rebuilding = true;
+    this.#waiting = undefined;
+    const before = engine.inheritance();
+    await engine.close();
+    this.#config = snapshot.config;
+    // Should the new one not start, nothing serves the phones: then only a fresh process helps.
+    this.#engine = await this.#startEngine(true, before);
+    this.#rebuilding = false;
+    this.#applied(snapshot);
+  }
+
+  #applied({ config_hash }: Snapshot): void {
+    this.#record(this.#events("config.applied", "", { config_hash }));
+    this.#options.log.info("site file taken over", { config_hash });
+    this.#statusSoon();
+  }
+}
