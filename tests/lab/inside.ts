@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { lan } from "./addresses.ts";
 import { now, within } from "./deadline.ts";
 import { Lab } from "./lab.ts";
 import { run } from "./processes.ts";
@@ -50,6 +51,9 @@ if (scenario === undefined || directory === "" || process.pid !== 1) {
 }
 await run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"]);
 mkdirSync("/run/netns");
+// Telephones ask the box first and the router second, as DHCP would tell them.
+writeFileSync("/run/resolv.conf", `nameserver ${lan.box}\nnameserver ${lan.router}\noptions timeout:1 attempts:1\n`);
+await run(["mount", "--bind", "/run/resolv.conf", "/etc/resolv.conf"]);
 const record = await play(scenario, Number(repetition), directory);
 writeFileSync(join(directory, "run.json"), `${JSON.stringify(record, null, 2)}\n`);
 process.exit(record.passed ? 0 : 1);

@@ -42,6 +42,13 @@ export interface Phones {
   readonly linphone103: Linphone;
 }
 
+export interface PhoneOptions {
+  /** They look for the box by its name, at the box's DNS first, and not by address. */
+  readonly by_name?: boolean;
+  /** Only these must be registered before it goes on; all when left out. */
+  readonly wait_for?: readonly string[];
+}
+
 export interface Remote {
   readonly psapWan: Baresip;
   readonly psapLte: Baresip;
@@ -168,7 +175,7 @@ export class Lab {
       remote,
       box: new Box(programs, layout, directory, runDirectory),
     });
-    if (layout.box_running) await lab.box.start();
+    if (layout.box_running) await lab.box.start(layout.direct_trunk ? { direct_trunk: true } : {});
     if (layout.telephones !== "later") await lab.startPhones(layout.telephones);
     return lab;
   }
@@ -179,8 +186,8 @@ export class Lab {
   }
 
   /** Gives the telephones power and waits until each is registered, through the box or straight with the cloud. */
-  async startPhones(through: "box" | "cloud", options: { readonly by_name?: boolean } = {}): Promise<void> {
-    const outbound = through === "cloud" ? [hosts.pbx] : options.by_name ? [domains.box] : [lan.box, hosts.pbx];
+  async startPhones(through: "box" | "cloud", options: PhoneOptions = {}): Promise<void> {
+    const outbound = through === "cloud" ? [hosts.pbx] : options.by_name ? [domains.box] : [lan.box];
     const toneOf = (phone: Extension) => join(this.runDirectory, `tone-${phone.tone_hz}.wav`);
     const baresip = (name: string, phone: Extension, control_port: number) =>
       new Baresip(this.programs, {
@@ -220,7 +227,8 @@ export class Lab {
     };
     const all = Object.values(this.#phones) as (Baresip | Linphone)[];
     await Promise.all(all.map((phone) => phone.start()));
-    await Promise.all(all.map((phone) => phone.registered(8000)));
+    const awaited = all.filter((phone) => options.wait_for?.includes(phone.user) ?? true);
+    await Promise.all(awaited.map((phone) => phone.registered(8000)));
   }
 
   /** Asks an echo from the box's own addresses, over whatever route the kernel takes. */

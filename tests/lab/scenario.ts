@@ -8,6 +8,8 @@ export interface ScenarioLayout extends Layout {
   readonly telephones: "box" | "cloud" | "later";
   /** Whether the box is started before `run`. */
   readonly box_running: boolean;
+  /** The site has a 911 trunk of its own over the WAN, tried between the cloud and LTE. */
+  readonly direct_trunk?: boolean;
 }
 
 export interface Scenario {

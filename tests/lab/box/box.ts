@@ -1,13 +1,15 @@
 /** The box under test: the real processes, started as `holdfast run` starts them, each of which can be killed alone. */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lan, ports } from "../addresses.ts";
 import { until } from "../deadline.ts";
 import type { Layout } from "../network.ts";
-import { type Program, type Programs, runIn, tryRunIn } from "../processes.ts";
+import { type Program, type Programs, run, runIn, tryRunIn } from "../processes.ts";
 import { type SiteOptions, siteFile } from "./site-file.ts";
 
 const agent = (file: string): string => new URL(`../../../agent/${file}`, import.meta.url).pathname;
+
+const command = [process.execPath, agent("cli.ts")];
 
 export type BoxProcess = "engine" | "media" | "site" | "cellular";
 
@@ -45,7 +47,23 @@ export class Box {
     this.#siteFile = join(directory, "site.yaml");
   }
 
-  get snapshotFile(): string {
+  /** Size of the engine's snapshot in bytes; 0 when there is none. */
+  async snapshotSize(): Promise<number> {
+    return stat(this.#snapshot).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  }
+
+  /** Turns one byte in the middle of the snapshot into another. */
+  async damageSnapshot(): Promise<void> {
+    const bytes = await readFile(this.#snapshot);
+    const middle = Math.floor(bytes.length / 2);
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    await writeFile(this.#snapshot, bytes);
+  }
+
+  get #snapshot(): string {
     return join(this.#state, "snapshot.json");
   }
 
@@ -54,16 +72,14 @@ export class Box {
     await mkdir(this.#state, { recursive: true });
     await mkdir(this.#run, { recursive: true });
     await writeFile(this.#siteFile, siteFile(this.#layout, options));
-    await runIn("box", [process.execPath, agent("cli.ts"), "net", "apply", "--config", this.#siteFile]);
+    const applied = await tryRunIn("box", [...command, "net", "apply", "--config", this.#siteFile]);
+    if (applied.code !== 0 && options.half_written !== true) {
+      throw new Error(`holdfast net apply: exit ${applied.code}: ${applied.stderr.trim() || applied.stdout.trim()}`);
+    }
     this.#supervisor = this.#programs.start({
       name: `box-${++this.#starts}`,
       namespace: "box",
-      argv: [
-        process.execPath,
-        agent("cli.ts"),
-        "run",
-        ...["--config", this.#siteFile, "--state-dir", this.#state, "--run-dir", this.#run],
-      ],
+      argv: [...command, "run", ...["--config", this.#siteFile, "--state-dir", this.#state, "--run-dir", this.#run]],
       cwd: this.#directory,
     });
     await this.takesCalls(5000);
@@ -119,8 +135,12 @@ export class Box {
     for (const name of ["engine", "media", "site", "cellular"] as const) {
       for (const pid of await this.pids(name)) process.kill(pid, "SIGKILL");
     }
-    // What a power cut takes with it: everything on tmpfs.
+    // What a power cut takes with it: everything on tmpfs, and what the kernel was told.
     await rm(this.#run, { recursive: true, force: true });
+    await runIn("box", ["nft", "flush", "ruleset"]);
+    const rules = ["rule flush", "rule add pref 32766 lookup main", "rule add pref 32767 lookup default"];
+    await run(["ip", "-n", "box", "-batch", "-"], { input: `${rules.join("\n")}\n` });
+    for (const table of [101, 102]) await tryRunIn("box", ["ip", "route", "flush", "table", String(table)]);
   }
 
   /** Its status document, as the page gets it; undefined while it does not answer. */

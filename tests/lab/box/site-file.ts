@@ -23,6 +23,10 @@ export interface SiteOptions {
   readonly trunk_transport?: "udp" | "tcp";
   readonly pbx_transport?: "udp" | "tcp";
   readonly hold_down_ms?: number;
+  /** A 911 trunk over the WAN, tried between the cloud and LTE. */
+  readonly direct_trunk?: boolean;
+  /** The file ends in the middle, as after a power cut while it was saved. */
+  readonly half_written?: boolean;
 }
 
 /** The file's form before defaults are filled in. */
@@ -31,7 +35,7 @@ type Written = { readonly [Key in keyof SiteConfig]?: unknown };
 const ha1 = (phone: Extension): string =>
   createHash("md5").update(`${phone.user}:${domains.pbx}:${phone.password}`).digest("hex");
 
-/** 101 has a provisioned secret and a room of its own, 102 a room only, 103 neither. */
+/** 101 and 102 have a provisioned secret and a room of their own, 103 has neither. */
 export function siteFile(layout: Layout, options: SiteOptions = {}): string {
   const port = wanPort(layout);
   const written: Written = {
@@ -100,18 +104,10 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
           expires_s: 60,
         },
       },
-      {
-        id: "direct-911",
-        path: "wan",
-        roles: ["emergency"],
-        host: hosts.directTrunk,
-        transport: "udp",
-        local_port: 5072,
-        carrier_profile: "by-value",
-      },
+      ...(options.direct_trunk ? [directTrunk] : []),
     ],
     carrier_profiles: [{ id: "by-value" }],
-    emergency: { routes: ["cloud", "direct-911", "lte-trunk"] },
+    emergency: { routes: ["cloud", ...(options.direct_trunk ? [directTrunk.id] : []), "lte-trunk"] },
     extensions: [
       {
         id: "ext-101",
@@ -126,6 +122,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         number: extensions.baresip102.user,
         name: "Room 2",
         username: extensions.baresip102.user,
+        ha1_md5: ha1(extensions.baresip102),
         location: "loc-room-2",
       },
       { id: "ext-103", number: extensions.linphone103.user, name: "Lobby", username: extensions.linphone103.user },
@@ -144,5 +141,16 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
     },
     web: { port: ports.api },
   };
-  return stringify(written);
+  const text = stringify(written);
+  return options.half_written ? text.slice(0, text.indexOf("trunks:") + 60) : text;
 }
+
+const directTrunk = {
+  id: "direct-911",
+  path: "wan",
+  roles: ["emergency"],
+  host: hosts.directTrunk,
+  transport: "udp",
+  local_port: 5072,
+  carrier_profile: "by-value",
+} as const;

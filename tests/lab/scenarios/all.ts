@@ -1,7 +1,10 @@
 import type { Scenario } from "../scenario.ts";
+import { brokenBox } from "./broken-box.ts";
+import { firstSecond } from "./first-second.ts";
+import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 
-export const scenarios: readonly Scenario[] = [...peersAlone];
+export const scenarios: readonly Scenario[] = [...peersAlone, ...outages, ...firstSecond, ...brokenBox];
 
 /** Those that `npm test` plays. */
 export const shortScenarios: readonly Scenario[] = scenarios.filter((scenario) => scenario.short === true);

@@ -1,0 +1,217 @@
+/** Outages of the WAN and the whole life of a site through them. */
+import { hosts, lan } from "../addresses.ts";
+import { now, until } from "../deadline.ts";
+import type { Lab } from "../lab.ts";
+import { expect, type Scenario } from "../scenario.ts";
+import {
+  becomesSurvivable,
+  comesHome,
+  emergencyCall,
+  inboundOverLte,
+  internalCall,
+  nocEvent,
+  outboundOverLte,
+  siteIsNormal,
+} from "../story.ts";
+
+const HOLD_DOWN_MS = 3000;
+/** Black hole to verdict with a named echo responder (design figure). */
+const DETECTION_MS = 1000;
+
+async function nocHasTheCalls(lab: Lab, emergencies: number, from: number): Promise<void> {
+  await lab.step("the NOC has every 911 call, once answered and once ended", async () => {
+    for (const type of ["emergency.started", "emergency.answered", "emergency.ended"]) {
+      const seen = new Set<string>();
+      await until(`${emergencies} events ${type} at the NOC`, 10_000, async () => {
+        for (const { payload } of lab.broker.messages.since(from)) {
+          const event = payload as { type?: string; id?: string };
+          if (event.type === type && event.id !== undefined) seen.add(event.id);
+        }
+        return seen.size >= emergencies || undefined;
+      });
+      expect(seen.size === emergencies, `${seen.size} events ${type} for ${emergencies} calls`);
+    }
+  });
+}
+
+async function cablePull(lab: Lab): Promise<void> {
+  const { baresip101, baresip102, linphone103 } = lab.phones;
+  await siteIsNormal(lab);
+  await internalCall(lab, baresip101, linphone103, "by the cloud");
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("the cable is pulled", () => lab.cuts.linkDown());
+  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await internalCall(lab, baresip102, linphone103, "by the box alone");
+  await emergencyCall(lab, baresip102, "lte");
+  await emergencyCall(lab, linphone103, "lte");
+  await outboundOverLte(lab, baresip101);
+  await inboundOverLte(lab, baresip102, [baresip101]);
+  await nocHasTheCalls(lab, 2, mark);
+  const healed_at = now();
+  await lab.step("the cable is back", () => lab.cuts.linkUp());
+  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+  await emergencyCall(lab, baresip101, "cloud");
+}
+
+async function routerUpstreamDead(lab: Lab): Promise<void> {
+  const { baresip101, baresip102 } = lab.phones;
+  await siteIsNormal(lab);
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("the router answers unreachable for all beyond it, and SERVFAIL", async () => {
+    await Promise.all([lab.cuts.unreachable(), lab.cuts.dnsFails()]);
+  });
+  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await emergencyCall(lab, baresip101, "lte");
+  await lab.step("now the router swallows everything", async () => {
+    await lab.cuts.blackHole();
+  });
+  await emergencyCall(lab, baresip102, "lte");
+  await internalCall(lab, baresip101, baresip102, "by the box alone");
+  await outboundOverLte(lab, baresip102);
+  const healed_at = now();
+  await lab.step("upstream is back", async () => {
+    await Promise.all([lab.cuts.forwardingHealed(), lab.cuts.dnsHealed()]);
+  });
+  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+}
+
+async function routerPoweredOff(lab: Lab): Promise<void> {
+  await lab.step("telephones that look for the box by its name register", () =>
+    lab.startPhones("box", { by_name: true }),
+  );
+  const { baresip101, baresip102 } = lab.phones;
+  await siteIsNormal(lab);
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("the router has no power: gateway, DNS, DHCP and the way out are gone", () => lab.cuts.routerOff());
+  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await lab.step("the box's own DNS answers for its name", async () => {
+    const answer = await lab.resolve("lan", lan.box, "box.site.example");
+    expect(answer === `NOERROR ${lan.box}`, `the box's DNS said: ${answer}`);
+  });
+  await lab.step("a telephone that lost its power starts, finds the box and registers", async () => {
+    await baresip102.stop();
+    await baresip102.start();
+    await baresip102.registered(10_000);
+  });
+  await internalCall(lab, baresip102, baresip101, "by the box alone");
+  await emergencyCall(lab, baresip102, "lte");
+  await inboundOverLte(lab, baresip101, [baresip102]);
+  const healed_at = now();
+  await lab.step("the router has power again", () => lab.cuts.routerOn());
+  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+}
+
+async function mainNumberIn(lab: Lab): Promise<void> {
+  const { baresip101, baresip102 } = lab.phones;
+  await siteIsNormal(lab);
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("upstream everything is swallowed", () => lab.cuts.blackHole());
+  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await inboundOverLte(lab, baresip101, [baresip102]);
+  await inboundOverLte(lab, baresip102, [baresip101]);
+  await lab.step("the NOC has the inbound call", async () => {
+    await nocEvent(lab, "call.answered", ({ data }) => data.direction === "inbound", 10_000, mark);
+  });
+}
+
+async function mainNumberOut(lab: Lab): Promise<void> {
+  const { baresip101, linphone103 } = lab.phones;
+  await siteIsNormal(lab);
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("upstream everything is swallowed", () => lab.cuts.blackHole());
+  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await outboundOverLte(lab, baresip101);
+  await outboundOverLte(lab, linphone103);
+  await lab.step("an international number is refused while offline", async () => {
+    baresip101.forget();
+    const seen = lab.captures.lte.messages.mark;
+    await baresip101.dial("01144207946000");
+    await baresip101.closed(5000);
+    const sent = lab.captures.lte.messages.find(
+      ({ method, to }) => method === "INVITE" && to.startsWith(hosts.lteTrunk),
+      seen,
+    );
+    expect(sent === undefined, `a call to an international number left by LTE: ${sent?.start}`);
+  });
+}
+
+async function cloudDeadWanAlive(lab: Lab): Promise<void> {
+  const { baresip101, baresip102 } = lab.phones;
+  await siteIsNormal(lab);
+  const mark = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("the cloud PBX falls silent, the WAN lives", () => lab.cuts.hostSilent(hosts.pbx));
+  // OPTIONS may be 15 s apart; a burst on the first suspicion follows.
+  await becomesSurvivable(lab, cut_at, mark, 25_000);
+  await lab.step("the box still says that the WAN is good", async () => {
+    const status = await lab.box.status();
+    const wan = status?.engine?.paths.find(({ id }) => id === "wan")?.state;
+    expect(wan === "up", `the WAN path is ${wan}`);
+  });
+  await emergencyCall(lab, baresip101, "direct");
+  await internalCall(lab, baresip101, baresip102, "by the box alone");
+  await outboundOverLte(lab, baresip102);
+  await lab.step("the direct trunk's host falls silent too: 911 goes by LTE", () =>
+    lab.cuts.hostSilent(hosts.directTrunk),
+  );
+  await emergencyCall(lab, baresip102, "lte");
+  const healed_at = now();
+  await lab.step("cloud and direct trunk answer again", async () => {
+    await lab.cuts.hostBack(hosts.pbx);
+    await lab.cuts.hostBack(hosts.directTrunk);
+  });
+  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+}
+
+const base = { telephones: "box", box_running: true } as const;
+
+export const outages: readonly Scenario[] = [
+  {
+    name: "cable-pull",
+    summary: "two-port, the whole story: cable out, NOC told over LTE, calls inside, 911, main number; cable in, home",
+    short: true,
+    layout: { box: "two-port", ...base },
+    deadline_ms: 240_000,
+    run: cablePull,
+  },
+  {
+    name: "router-upstream-dead",
+    summary:
+      "one-armed, LTE is the default route: the router says unreachable and SERVFAIL, then nothing; then it heals",
+    layout: { box: "one-armed", lte_default_route: true, ...base },
+    deadline_ms: 240_000,
+    run: routerUpstreamDead,
+  },
+  {
+    name: "router-powered-off",
+    summary:
+      "one-armed: gateway, DNS and DHCP are gone; telephones find the box by name, one of them from a cold start",
+    layout: { box: "one-armed", telephones: "later", box_running: true },
+    deadline_ms: 240_000,
+    run: routerPoweredOff,
+  },
+  {
+    name: "main-number-in",
+    summary: "after the cut a call to the main number arrives by the LTE trunk's registration and rings the group",
+    layout: { box: "one-armed", ...base },
+    run: mainNumberIn,
+  },
+  {
+    name: "main-number-out",
+    summary: "after the cut calls leave by LTE with the main number as caller; international numbers do not",
+    layout: { box: "one-armed", ...base },
+    run: mainNumberOut,
+  },
+  {
+    name: "cloud-dead-wan-alive",
+    summary: "the PBX is gone, the WAN is not: survivable mode, 911 by the direct trunk over the WAN, then by LTE",
+    layout: { box: "one-armed", ...base, direct_trunk: true },
+    deadline_ms: 240_000,
+    run: cloudDeadWanAlive,
+  },
+];
