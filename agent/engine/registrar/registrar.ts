@@ -42,6 +42,8 @@ export class Registrar {
   readonly #context: RegistrarContext;
   readonly #local: LocalRegistrar;
   readonly #pending = new Set<Pending>();
+  /** Targets that left a REGISTER without an answer and have not been heard since: nobody else waits for them. */
+  readonly #silent = new Set<string>();
 
   constructor(context: RegistrarContext) {
     this.#context = context;
@@ -55,6 +57,7 @@ export class Registrar {
 
   /** A verdict changed: what waits for a cloud that is not proven up any more is answered here at once. */
   trunkChanged(trunk: Trunk): void {
+    if (isGood(trunk)) this.#silent.delete(trunk.id);
     for (const pending of [...this.#pending]) {
       if (pending.trunk === trunk && isBad(trunk)) this.#giveUp(pending);
     }
@@ -66,7 +69,9 @@ export class Registrar {
   }
 
   #targets(): readonly Trunk[] {
-    return this.#context.trunks.all().filter((trunk) => trunk.kind === "pbx" && !isBad(trunk));
+    return this.#context.trunks
+      .all()
+      .filter((trunk) => trunk.kind === "pbx" && !isBad(trunk) && !this.#silent.has(trunk.id));
   }
 
   #answerHere(tx: ServerTransaction, flow: Flow): void {
@@ -97,6 +102,7 @@ export class Registrar {
     const started = this.#context.clock.now();
     this.#context.transactions.request(mirrored.request, out, {
       onFinal: (response) => {
+        this.#silent.delete(trunk.id);
         const after_ms = this.#context.clock.now() - started;
         trunk.observe({ kind: "first_response", method: "REGISTER", after_ms, status: response.status });
         // Even an answer that comes after ours tells what the cloud accepted.
@@ -129,8 +135,11 @@ export class Registrar {
       const { trunk } = pending;
       trunk.observe({ kind: "no_response", method: "REGISTER" });
       if (pending.done) return;
-      if (trunk.health.state === "up" || trunk.health.state === "degraded") this.#beImpatient(pending);
-      else this.#giveUp(pending);
+      if (isGood(trunk)) this.#beImpatient(pending);
+      else {
+        this.#silent.add(trunk.id);
+        this.#giveUp(pending);
+      }
     });
   }
 
@@ -154,6 +163,10 @@ export class Registrar {
 
 /** Answers by which a server, or a proxy before it, says that it cannot do its work. */
 const CLOUD_IN_TROUBLE: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
+
+function isGood({ health }: Trunk): boolean {
+  return health.state === "up" || health.state === "degraded";
+}
 
 function isBad({ health, path }: Trunk): boolean {
   return isBadState(health.state) || isBadState(path.health.state);

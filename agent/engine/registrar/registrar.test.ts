@@ -1,0 +1,404 @@
+import { describe, expect, test } from "vitest";
+import { ha1Of } from "../../sip/auth/digest.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { header, headerList, headerValues, setHeader } from "../../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import type { MemoryPhone } from "../testing/memory-phone.ts";
+import { BOX, type MemorySite, memorySite, siteConfig } from "../testing/memory-site.ts";
+
+const config = () =>
+  siteConfig((site) => {
+    const [first] = site.extensions;
+    if (first !== undefined) first.ha1_md5 = ha1Of("MD5", "101", "pbx.example", "secret");
+  });
+
+/** Waits for what a promise gives, letting time pass meanwhile. */
+async function within<T>(site: MemorySite, ms: number, promise: Promise<T>): Promise<T> {
+  await site.pass(ms);
+  return promise;
+}
+
+async function survivable(): Promise<MemorySite> {
+  const site = await memorySite({ config: config() });
+  site.setTrunk("down");
+  site.setMode("survivable");
+  return site;
+}
+
+const contactsIn = (response: SipResponse) => headerList(response, "Contact");
+
+/** A challenge without what is new each time. */
+const shape = (response: SipResponse) =>
+  [
+    `${response.status} ${response.reason}`,
+    ...response.headers.map(({ name, value }) =>
+      /^(Via|From|To|Call-ID|CSeq)$/.test(name) ? name : `${name}: ${value.replace(/nonce="[^"]*"/, "")}`,
+    ),
+  ].join("\n");
+
+function withRealm(request: SipRequest, realm: string): SipRequest {
+  setHeader(
+    request,
+    "Authorization",
+    `Digest username="101", realm="${realm}", nonce="n", uri="sip:pbx.example", response="${"0".repeat(32)}", algorithm=MD5`,
+  );
+  return request;
+}
+
+describe("the mirror, while the cloud decides", () => {
+  test("digest challenges pass through untouched", async () => {
+    const site = await memorySite({ challenge: true });
+    const phone = await site.phone("101", "10.20.0.101");
+    const answer = await within(site, 20, phone.send(phone.registerRequest()));
+    expect(answer.status).toBe(401);
+    expect(header(answer, "WWW-Authenticate")).toMatch(/^Digest realm="pbx.example"/);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("contacts of others in the cloud's 200 are not kept", async () => {
+    const site = await memorySite();
+    site.pbx.foreign = ["<sip:101@198.51.100.7:5060>;expires=900"];
+    const phone = await site.phone("101", "10.20.0.101");
+    const answer = await within(site, 20, phone.register());
+    expect(contactsIn(answer)).toHaveLength(2);
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([phone.contact]);
+  });
+
+  test("nothing is kept when the 200 does not name our contact", async () => {
+    const site = await memorySite();
+    site.pbx.intercept = (tx) => {
+      tx.respond(buildResponse(tx.request, 200, { headers: [{ name: "Contact", value: "<sip:101@198.51.100.7>" }] }));
+      return true;
+    };
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("the expiry is the cloud's", async () => {
+    const site = await memorySite();
+    site.pbx.granted_s = 120;
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register({ expires: 3600 }));
+    await site.pass(119_000);
+    expect(site.parts.store.all()).toHaveLength(1);
+    await site.pass(2_000);
+    expect(site.parts.store.all()).toHaveLength(0);
+  });
+
+  test("one device's de-registration leaves the other's binding", async () => {
+    const site = await memorySite();
+    const desk = await site.phone("101", "10.20.0.101");
+    const soft = await site.phone("101", "10.20.0.111");
+    void desk.register();
+    void soft.register();
+    await site.pass(20);
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(2);
+    await within(site, 20, desk.register({ expires: 0 }));
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([soft.contact]);
+    expect(site.changes.at(-1)).toMatchObject({ kind: "removed", reason: "unregistered" });
+  });
+
+  test("a wildcard removes what the cloud says is gone", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    const answer = await within(site, 20, phone.register({ expires: 0, contact: "*" }));
+    expect(answer.status).toBe(200);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("bindings and the way to the phone outlive a restart", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    await site.restart();
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(1);
+    const answer = await within(site, 20, site.pbx.sendTo("101", "NOTIFY"));
+    expect(answer.status).toBe(200);
+    expect(phone.received.at(-1)).toMatchObject({ method: "NOTIFY", uri: phone.contact });
+  });
+
+  test("a refresh keeps its token, so that the cloud's Path stays good", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    await within(site, 20, phone.register());
+    const [first, second] = site.pbx.received("REGISTER").map((request) => header(request, "Path"));
+    expect(first).toBe(second);
+  });
+
+  test("where the cloud does not know Path, the contact is rewritten, and the phone sees its own", async () => {
+    const site = await memorySite({
+      config: siteConfig((changed) => {
+        const [pbx] = changed.pbx_targets;
+        if (pbx !== undefined) pbx.path_header = false;
+      }),
+    });
+    const phone = await site.phone("101", "10.20.0.101");
+    const answer = await within(site, 20, phone.register());
+    const sent = site.pbx.received("REGISTER")[0];
+    expect(sent && header(sent, "Path")).toBeUndefined();
+    expect(sent && header(sent, "Contact")).toMatch(new RegExp(`^<sip:f\\.[^@]*@${BOX}:5062>`));
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=600`]);
+    const notified = await within(site, 20, site.pbx.sendTo("101", "NOTIFY"));
+    expect(notified.status).toBe(200);
+    expect(phone.received.at(-1)).toMatchObject({ method: "NOTIFY", uri: phone.contact });
+  });
+});
+
+describe("a cloud that does not answer", () => {
+  async function silentCloud(): Promise<{ site: MemorySite; phone: MemoryPhone }> {
+    const site = await memorySite();
+    const phone = await site.phone("102", "10.20.0.102");
+    await within(site, 20, phone.register());
+    site.network.setPaths(BOX, "10.40.0.10", { cut: "black-hole" });
+    return { site, phone };
+  }
+
+  test("a known phone has its answer after 1.5 s when the cloud has not proved to be there", async () => {
+    const { site, phone } = await silentCloud();
+    site.setTrunk("unknown");
+    const answered = phone.register();
+    let done = false;
+    void answered.then(() => {
+      done = true;
+    });
+    await site.pass(1_400);
+    expect(done).toBe(false);
+    await site.pass(200);
+    expect((await answered).status).toBe(200);
+    expect(site.observed).toContainEqual({ kind: "no_response", method: "REGISTER" });
+  });
+
+  test("a verdict of suspect answers what waits at once", async () => {
+    const { site, phone } = await silentCloud();
+    const answered = phone.send(phone.registerRequest());
+    await site.pass(100);
+    site.setTrunk("suspect");
+    expect((await within(site, 10, answered)).status).toBe(200);
+  });
+
+  test("only the first one waits for a cloud that has not proved to be there", async () => {
+    const { site, phone } = await silentCloud();
+    site.setTrunk("unknown");
+    await within(site, 1_600, phone.register());
+    expect((await within(site, 10, phone.register())).status).toBe(200);
+    site.network.setPaths(BOX, "10.40.0.10", {});
+    site.setTrunk("up");
+    await within(site, 20, phone.register());
+    expect(site.pbx.received("REGISTER").length).toBeGreaterThan(1);
+  });
+
+  test("a cloud that is up gets its time", async () => {
+    const { site, phone } = await silentCloud();
+    let done = false;
+    void phone.register().then(() => {
+      done = true;
+    });
+    await site.pass(5_000);
+    expect(done).toBe(false);
+    site.network.setPaths(BOX, "10.40.0.10", {});
+    await site.pass(4_000);
+    expect(done).toBe(true);
+  });
+});
+
+describe("the box's own registrar, while the cloud is away", () => {
+  test("who proves a provisioned secret is fully trusted, within 50 ms and for 60 s", async () => {
+    const site = await survivable();
+    const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+    const answer = await within(site, 50, phone.register());
+    expect(answer.status).toBe(200);
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=60`]);
+    expect(site.parts.store.ofExtension("ext-101")[0]).toMatchObject({ trust: "full" });
+    expect(site.pbx.requests).toEqual([]);
+  });
+
+  test("unknown users, bad digests and wrong realms get the same challenge", async () => {
+    const site = await survivable();
+    const known = await site.phone("101", "10.20.0.101", { password: "wrong" });
+    const unknown = await site.phone("999", "10.20.0.102", { password: "wrong" });
+    const answers = [
+      await within(site, 20, known.send(known.registerRequest())),
+      await within(site, 20, known.register()),
+      await within(site, 20, unknown.send(unknown.registerRequest())),
+      await within(site, 20, unknown.register()),
+      await within(site, 20, known.send(withRealm(known.registerRequest(), "elsewhere"))),
+      await within(site, 20, known.send(withRealm(known.registerRequest(), "pbx.example"))),
+    ];
+    expect(new Set(answers.map(shape)).size).toBe(1);
+    expect(answers[0]?.status).toBe(401);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("the secret of one extension does not register another", async () => {
+    const site = await survivable();
+    const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+    const request = phone.registerRequest();
+    setHeader(request, "To", "<sip:102@pbx.example>");
+    expect((await within(site, 20, phone.sendProven(request))).status).toBe(401);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("a phone that the cloud accepted lately comes back without a secret, trusted for less", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("102", "10.20.0.102");
+    await within(site, 20, phone.register());
+    site.setTrunk("down");
+    site.setMode("survivable");
+    expect((await within(site, 20, phone.register())).status).toBe(200);
+    expect(site.parts.store.ofExtension("ext-102")[0]).toMatchObject({ trust: "learned" });
+  });
+
+  test("a second device on another address is not let in on the first one's trust", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("102", "10.20.0.102");
+    const intruder = await site.phone("102", "10.20.0.66");
+    await within(site, 20, phone.register());
+    site.setTrunk("down");
+    site.setMode("survivable");
+    expect((await within(site, 20, intruder.register())).status).toBe(401);
+    expect((await within(site, 20, intruder.register({ expires: 0, contact: "*" }))).status).toBe(401);
+    expect(site.parts.store.ofExtension("ext-102").map(({ contact }) => contact)).toEqual([phone.contact]);
+  });
+
+  test("a second device on the same address is not let in either: its instance is another", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("102", "10.20.0.102");
+    const instance = (id: string) => `<${phone.contact}>;+sip.instance="<urn:uuid:${id}>"`;
+    await within(site, 20, phone.register({ contact: instance("aaaa") }));
+    site.setTrunk("down");
+    site.setMode("survivable");
+    expect((await within(site, 20, phone.register({ contact: instance("bbbb") }))).status).toBe(401);
+    expect((await within(site, 20, phone.register({ contact: instance("aaaa") }))).status).toBe(200);
+  });
+
+  test("many failures are an alarm, until ten minutes are quiet", async () => {
+    const site = await survivable();
+    const phone = await site.phone("999", "10.20.0.102");
+    for (let i = 0; i < 20; i++) await within(site, 10, phone.send(phone.registerRequest()));
+    expect(site.alarms.active().map(({ code }) => code)).toEqual(["registrar.strangers"]);
+    await site.pass(601_000);
+    site.parts.strangers.sweep();
+    expect(site.alarms.active()).toEqual([]);
+  });
+});
+
+describe("RFC 3261 §10.3 in the box's own registrar", () => {
+  async function registered() {
+    const site = await survivable();
+    const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+    await within(site, 20, phone.register());
+    return { site, phone };
+  }
+
+  test("no Contact is a query: the 200 lists all bindings", async () => {
+    const { site, phone } = await registered();
+    const request = phone.registerRequest();
+    request.headers = request.headers.filter(({ name }) => name !== "Contact" && name !== "Expires");
+    const answer = await within(site, 20, phone.sendProven(request));
+    expect(contactsIn(answer)).toHaveLength(1);
+  });
+
+  test("the contact's own expires beats the header, and zero removes", async () => {
+    const { site, phone } = await registered();
+    const answer = await within(site, 20, phone.register({ contact: `<${phone.contact}>;expires=0`, expires: 3600 }));
+    expect(answer.status).toBe(200);
+    expect(contactsIn(answer)).toEqual([]);
+  });
+
+  test("a malformed expiry counts as an hour, of which we grant a minute", async () => {
+    const { site, phone } = await registered();
+    const answer = await within(site, 20, phone.register({ contact: `<${phone.contact}>;expires=soon` }));
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=60`]);
+  });
+
+  test("an expiry below ours is 423 with Min-Expires", async () => {
+    const { site, phone } = await registered();
+    const answer = await within(site, 20, phone.register({ expires: 5 }));
+    expect([answer.status, header(answer, "Min-Expires")]).toEqual([423, "10"]);
+  });
+
+  test("a wildcard with another contact, or with an expiry, is 400", async () => {
+    const { site, phone } = await registered();
+    const both = await within(
+      site,
+      20,
+      phone.send(phone.registerRequest({ contact: `*, <${phone.contact}>`, expires: 0 })),
+    );
+    const late = await within(site, 20, phone.send(phone.registerRequest({ contact: "*", expires: 60 })));
+    expect([both.status, late.status]).toEqual([400, 400]);
+    expect(site.parts.store.all()).toHaveLength(1);
+  });
+
+  test("an older CSeq of the same Call-ID fails as a whole: nothing of it is done", async () => {
+    const { site, phone } = await registered();
+    const request = phone.registerRequest({ contact: `<${phone.contact}>, <sip:101@10.20.0.101:5070>` });
+    const challenged = await within(site, 20, phone.send(request));
+    expect(challenged.status).toBe(401);
+    // The binding's CSeq moves past the one that comes next.
+    const [binding] = site.parts.store.ofExtension("ext-101");
+    if (binding === undefined) throw new Error("no binding");
+    site.parts.store.put({ ...binding, cseq: 1_000 }, 60_000);
+    const answer = await within(site, 20, phone.sendProven(request));
+    expect(answer.status).toBe(500);
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([phone.contact]);
+  });
+
+  test("another Call-ID is accepted: the phone has started anew", async () => {
+    const { site, phone } = await registered();
+    const request = phone.registerRequest();
+    setHeader(request, "Call-ID", "after-reboot");
+    expect((await within(site, 20, phone.sendProven(request))).status).toBe(200);
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(1);
+  });
+
+  test("a device that comes back with a new contact replaces its old one, by its instance", async () => {
+    const { site, phone } = await registered();
+    const contact = (port: number) => `<sip:101@10.20.0.101:${port}>;+sip.instance="<urn:uuid:1>";reg-id=1`;
+    await within(site, 20, phone.register({ contact: contact(5071) }));
+    await within(site, 20, phone.register({ contact: contact(5072) }));
+    expect(site.parts.store.ofExtension("ext-101").map((binding) => binding.contact)).toEqual([
+      "sip:101@10.20.0.101:5072",
+      phone.contact,
+    ]);
+  });
+
+  test("ten contacts for one address of record and no more", async () => {
+    const { site, phone } = await registered();
+    for (let i = 1; i < 10; i++) {
+      const answer = await within(site, 20, phone.register({ contact: `<sip:101@10.20.0.101:${6000 + i}>` }));
+      expect(answer.status).toBe(200);
+    }
+    const refused = await within(site, 20, phone.register({ contact: "<sip:101@10.20.0.101:6999>" }));
+    expect(refused.status).toBe(403);
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(10);
+  });
+
+  test("an extension that we would have to know is 420", async () => {
+    const { site, phone } = await registered();
+    const answer = await within(
+      site,
+      20,
+      phone.send(phone.registerRequest({ headers: [{ name: "Require", value: "path, telepathy" }] })),
+    );
+    expect([answer.status, headerValues(answer, "Unsupported")]).toEqual([420, ["telepathy"]]);
+  });
+
+  test("a lapsed binding is no contact any more, but its trust is remembered", async () => {
+    const { site } = await registered();
+    await site.pass(61_000);
+    site.parts.store.sweep();
+    expect(site.parts.store.all()).toEqual([]);
+    expect(site.changes.at(-1)).toMatchObject({ kind: "removed", reason: "expired" });
+    expect(site.parts.store.remembered()).toHaveLength(1);
+  });
+
+  test("setting the wall clock unregisters nobody", async () => {
+    const { site } = await registered();
+    site.clock.setWall(site.clock.wall() + 86_400_000);
+    site.parts.store.sweep();
+    expect(site.parts.store.all()).toHaveLength(1);
+  });
+});
