@@ -1,0 +1,225 @@
+import type { AlarmBoard } from "../../base/alarms.ts";
+import type { Clock } from "../../base/clock.ts";
+import { errorText, HoldfastError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Relay, RemotePeer } from "../../media/relay.ts";
+import { editSdp, type MediaTarget, readSdp, type SdpMedia } from "../../sip/messages/sdp.ts";
+import { ipFamily } from "../../sip/transport/ip-address.ts";
+
+/** A call waits no longer than this for the media process, and then goes on without it. */
+export const MEDIA_PATIENCE_MS = 150;
+
+/** One leg's sound as the box holds it: the local ports its peer sends to. */
+export interface MediaSide {
+  /** Unique within the call, stable over restarts: it names the relay's endpoints. */
+  readonly name: string;
+  /** Undefined where the box has no usable address: the leg's descriptions then pass untouched. */
+  readonly local_address: string | undefined;
+  /** Where its signalling comes from: a peer behind NAT sends its sound from there too. */
+  readonly signalling_address: string;
+  /** RTP port by number of the m= section. */
+  ports: Record<number, number>;
+  /** The relay could not be had for it. */
+  untouched: boolean;
+}
+
+export function mediaSide(name: string, local_address: string | undefined, signalling_address: string): MediaSide {
+  return { name, local_address, signalling_address, ports: {}, untouched: local_address === undefined };
+}
+
+export interface CallMediaContext {
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly alarms: AlarmBoard;
+}
+
+/**
+ * The sound of one call, anchored in the relay: each leg is told an address of the box on its own side, and the relay
+ * joins the two. Without a relay the descriptions pass untouched, so that the call goes on where networks allow.
+ */
+export class CallMedia {
+  readonly #context: CallMediaContext;
+  readonly #call_id: string;
+  readonly #emergency: boolean;
+  readonly #opening = new Map<string, Promise<void>>();
+
+  constructor(context: CallMediaContext, call_id: string, emergency: boolean) {
+    this.#context = context;
+    this.#call_id = call_id;
+    this.#emergency = emergency;
+  }
+
+  /** An offer of `from` as `to` is to see it. Waits at most {@link MEDIA_PATIENCE_MS} for ports. */
+  async offer(from: MediaSide, to: MediaSide, sdp: string): Promise<string> {
+    const { media } = readSdp(sdp);
+    await Promise.all([this.#ready(from, media), this.#ready(to, media)]);
+    return isAnchored(from, to) ? pointTo(to, sdp, media) : sdp;
+  }
+
+  /** The answer of `from` as `to`, who offered, is to see it; from now on the sound of both is joined. */
+  answer(from: MediaSide, to: MediaSide, sdp: string, offer: string | undefined): string {
+    if (!isAnchored(from, to)) return sdp;
+    const { media } = readSdp(sdp);
+    if (offer !== undefined) this.#learn(to, readSdp(offer).media);
+    this.#learn(from, media);
+    for (const section of Object.keys(from.ports)) {
+      if (to.ports[Number(section)] === undefined) continue;
+      this.#try("bridge", () =>
+        this.#context.relay.bridge(this.#id(from, Number(section)), this.#id(to, Number(section))),
+      );
+    }
+    return pointTo(to, sdp, media);
+  }
+
+  /** Whether sound has come in on this side within the last second. */
+  async flowing(side: MediaSide): Promise<boolean> {
+    try {
+      const ids = new Set(Object.keys(side.ports).map((section) => this.#id(side, Number(section))));
+      const list = await this.#within(this.#context.relay.list());
+      return list.some(({ id, silent_ms }) => ids.has(id) && silent_ms !== undefined && silent_ms < 1000);
+    } catch (error) {
+      this.#trouble("list", error);
+      return false;
+    }
+  }
+
+  /** Speaks an announcement to a leg, in the codec it was told last. */
+  announce(side: MediaSide, name: string, payload_type: 0 | 8): void {
+    if (side.ports[0] === undefined) return;
+    const id = this.#id(side, 0);
+    this.#try("play", () => this.#context.relay.play(id, { payload_type, sound: { kind: "announcement", name } }));
+  }
+
+  closeSide(side: MediaSide): void {
+    for (const section of Object.keys(side.ports)) {
+      this.#try("close", () => this.#context.relay.close(this.#id(side, Number(section))));
+    }
+    side.ports = {};
+  }
+
+  close(): void {
+    this.#try("close", () => this.#context.relay.closeCall(this.#call_id));
+  }
+
+  #id(side: MediaSide, section: number): string {
+    return `${this.#call_id}-${side.name}-${section}`;
+  }
+
+  async #ready(side: MediaSide, media: readonly SdpMedia[]): Promise<void> {
+    const running = this.#opening.get(side.name);
+    if (running !== undefined) await running;
+    const missing = media.flatMap((section, i) => (isRelayed(section) && side.ports[i] === undefined ? [i] : []));
+    if (missing.length === 0 || side.untouched) return;
+    const opening = this.#open(side, missing);
+    this.#opening.set(side.name, opening);
+    await opening;
+    this.#opening.delete(side.name);
+  }
+
+  async #open(side: MediaSide, sections: readonly number[]): Promise<void> {
+    const { relay, alarms } = this.#context;
+    const local_address = side.local_address;
+    if (local_address === undefined) return;
+    try {
+      if (!relay.connected) throw new HoldfastError("media.unreachable", "the media process is not connected");
+      const call_id = this.#call_id;
+      const emergency = this.#emergency;
+      await this.#within(
+        Promise.all(
+          sections.map(async (section) => {
+            const { port } = await relay.open({ id: this.#id(side, section), call_id, local_address, emergency });
+            side.ports[section] = port;
+          }),
+        ),
+      );
+      alarms.clear("media.down", "");
+    } catch (error) {
+      side.untouched = true;
+      this.#trouble("open", error);
+    }
+  }
+
+  /** The relay keeps this bound itself; a call does not rest its life on that. */
+  async #within<T>(work: Promise<T>): Promise<T> {
+    return await new Promise<T>((resolve, reject) => {
+      const timer = this.#context.clock.after(MEDIA_PATIENCE_MS, () =>
+        reject(new HoldfastError("media.unreachable", `no answer in ${MEDIA_PATIENCE_MS} ms`)),
+      );
+      work.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  #learn(side: MediaSide, media: readonly SdpMedia[]): void {
+    media.forEach((section, i) => {
+      if (side.ports[i] === undefined) return;
+      this.#try("setPeer", () =>
+        this.#context.relay.setPeer(this.#id(side, i), peerOf(section, side.signalling_address)),
+      );
+    });
+  }
+
+  #try(what: string, work: () => Promise<void>): void {
+    work().catch((error) => this.#trouble(what, error));
+  }
+
+  #trouble(what: string, error: unknown): void {
+    this.#context.log.warn("media relay", { call: this.#call_id, what, error: errorText(error) });
+    if (!this.#context.relay.connected || what === "open") {
+      this.#context.alarms.raise("media.down", "", errorText(error));
+    }
+  }
+}
+
+function isAnchored(one: MediaSide, other: MediaSide): boolean {
+  return !one.untouched && !other.untouched;
+}
+
+/** RTP over UDP. What else a phone offers (T.38, MSRP) cannot be relayed and is refused in the description. */
+function isRelayed({ port, protocol }: SdpMedia): boolean {
+  return port !== 0 && /^(?:UDP\/TLS\/)?RTP\//i.test(protocol);
+}
+
+function pointTo(side: MediaSide, sdp: string, media: readonly SdpMedia[]): string {
+  const address = side.local_address ?? "";
+  return editSdp(
+    sdp,
+    media.map((_, i): MediaTarget => ({ address, port: side.ports[i] ?? 0 })),
+  );
+}
+
+function peerOf(media: SdpMedia, signalling: string): RemotePeer {
+  const named = media.address !== undefined && ipFamily(media.address) !== undefined ? media.address : undefined;
+  const nowhere = named === "0.0.0.0" || named === "::";
+  const address = named === undefined || nowhere ? signalling : named;
+  const rtcp_port = media.rtcpMux ? media.port : media.rtcp?.port;
+  return {
+    address,
+    port: nowhere ? 0 : media.port,
+    ...(rtcp_port === undefined ? {} : { rtcp_port }),
+    accept_from: address === signalling ? [address] : [address, signalling],
+  };
+}
+
+/** PCMU or PCMA, whichever the description names first; PCMU when neither. */
+export function announcementCodec(sdp: string | undefined): 0 | 8 {
+  const formats = sdp === undefined ? [] : (readSdp(sdp).media[0]?.formats ?? []);
+  return formats.find((format) => format === "0" || format === "8") === "8" ? 8 : 0;
+}
+
+/** Whether two descriptions ask the same of whoever gets them, apart from who made them and when. */
+export function sameMedia(one: string, other: string): boolean {
+  const key = (sdp: string) =>
+    JSON.stringify(
+      readSdp(sdp).media.map(({ type, port, protocol, formats, address, direction, encrypted }) => [
+        type,
+        port,
+        protocol,
+        formats,
+        address,
+        direction,
+        encrypted,
+      ]),
+    );
+  return key(one) === key(other);
+}

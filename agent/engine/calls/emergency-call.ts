@@ -1,0 +1,701 @@
+import type { Timer } from "../../base/clock.ts";
+import type { EmergencyData, EventData, EventType } from "../../base/events.ts";
+import { Runner } from "../../base/fsm.ts";
+import { token } from "../../base/ids.ts";
+import type { CallStatus } from "../../base/status.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { callIdOf, cseqOf, header, headerValues } from "../../sip/messages/headers.ts";
+import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { tagOf } from "../../sip/messages/name-addr.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import type { RouteFacts } from "../emergency/attempt-timing.ts";
+import {
+  type AttemptsEffect,
+  type AttemptsInput,
+  type AttemptsState,
+  type AttemptTimer,
+  attempts,
+  attemptsOf,
+  finished,
+} from "../emergency/attempts.ts";
+import type { EmergencyTarget } from "../emergency/classify.ts";
+import { routeFacts } from "../emergency/emergency-routes.ts";
+import type { ResolvedLocation } from "../emergency/location.ts";
+import type { Path } from "../paths/path.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import { Bridge, type End } from "./bridge.ts";
+import type { CallsContext, OwnedCall } from "./call-context.ts";
+import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
+import { answererFor } from "./credentials.ts";
+import { IncomingInvite } from "./incoming-invite.ts";
+import type { CallJournal, CallRecord } from "./journal.ts";
+import { Leg } from "./leg.ts";
+import { OutgoingInvite } from "./outgoing-invite.ts";
+import { type CallerIdentity, newCallId, trunkInvite } from "./trunk-invite.ts";
+
+/** What an emergency call asks of the collection that it is in. */
+export interface EmergencyHost {
+  readonly journal: CallJournal;
+  own(token: string, call: OwnedCall): void;
+  /** Every other call on this path ends now. */
+  preempt(path: string, by: string): void;
+  /** Paths on which an answered 911 call fell silent just now. */
+  lostPaths(): ReadonlySet<string>;
+  pathLost(path: string): void;
+  /** For the callback ledger. */
+  answered(call: EmergencyCall): void;
+  ended(call: EmergencyCall): void;
+  /** Nothing is left of it. */
+  gone(call: OwnedCall): void;
+}
+
+/** What is known of an emergency call from the first moment. */
+export interface EmergencyFacts {
+  readonly target: EmergencyTarget;
+  readonly identity: CallerIdentity;
+  readonly callerNumber: string;
+  readonly location: ResolvedLocation;
+  readonly data: EmergencyData;
+}
+
+interface RunningAttempt {
+  readonly id: number;
+  readonly trunk: Trunk;
+  readonly side: MediaSide;
+  readonly token: string;
+  readonly callId: string;
+  readonly fromTag: string;
+  cseq: number;
+  invite: OutgoingInvite | undefined;
+  sent_ms: number | undefined;
+  responded: boolean;
+  /** SDP of the last provisional or answer, by fork; "" for a provisional. */
+  readonly sdp: Map<string, string>;
+  challenge: SipResponse | undefined;
+}
+
+/** Carries out what the attempts machine decides: one caller, several attempts, one of them bridged. */
+export class EmergencyCall implements OwnedCall {
+  readonly id: string;
+  readonly emergency: boolean;
+  readonly facts: EmergencyFacts;
+  readonly started_wall: number;
+  readonly #context: CallsContext;
+  readonly #host: EmergencyHost;
+  readonly #started_ms: number;
+  readonly #media: CallMedia;
+  readonly #machine: Runner<AttemptsState, AttemptsInput, AttemptsEffect>;
+  readonly #running = new Map<number, RunningAttempt>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #callerSide: MediaSide;
+  #caller: IncomingInvite | undefined;
+  #bridge: Bridge | undefined;
+  #answered: { readonly wall: number; readonly ms: number; readonly trunk: string; readonly path: string } | undefined;
+  #ended = false;
+  /** What the caller has still to be told after its ACK: the answered attempt speaks otherwise than its early media. */
+  #reoffer: string | undefined;
+  #resumedSdp: string | undefined;
+
+  private constructor(parts: {
+    context: CallsContext;
+    host: EmergencyHost;
+    facts: EmergencyFacts;
+    id: string;
+    state: AttemptsState;
+    callerSide: MediaSide;
+    started_wall: number;
+    started_ms: number;
+  }) {
+    this.#context = parts.context;
+    this.#host = parts.host;
+    this.facts = parts.facts;
+    this.id = parts.id;
+    this.emergency = parts.facts.target.class === "sos";
+    this.started_wall = parts.started_wall;
+    this.#started_ms = parts.started_ms;
+    this.#callerSide = parts.callerSide;
+    this.#media = new CallMedia(parts.context, parts.id, true);
+    this.#machine = new Runner(attempts, parts.state, (effect, state) => this.#perform(effect, state));
+  }
+
+  /** Takes the INVITE of a caller; nothing can refuse it any more. */
+  static take(
+    context: CallsContext,
+    host: EmergencyHost,
+    facts: EmergencyFacts,
+    trunks: readonly Trunk[],
+    tx: ServerTransaction,
+    local: { readonly address: string | undefined; readonly contact_address: string; readonly port: number },
+  ): EmergencyCall {
+    const call = new EmergencyCall({
+      context,
+      host,
+      facts,
+      id: token(12),
+      state: attemptsOf(trunks.map((trunk) => routeFacts(trunk, host.lostPaths()))),
+      callerSide: mediaSide("caller", local.address, tx.flow.remote.address),
+      started_wall: context.clock.wall(),
+      started_ms: context.clock.now(),
+    });
+    call.#take(tx, { address: local.contact_address, port: local.port });
+    return call;
+  }
+
+  /** An answered call from the journal of the engine before this one. */
+  static resume(
+    context: CallsContext,
+    host: EmergencyHost,
+    facts: EmergencyFacts,
+    record: CallRecord,
+  ): EmergencyCall | undefined {
+    const trunk = record.trunk === undefined ? undefined : context.trunks.get(record.trunk);
+    const config = context.config();
+    const answerer = trunk === undefined ? undefined : answererFor(trunk, facts.identity.extension, config);
+    const caller = Leg.resume(context, record.caller.leg);
+    const callee = Leg.resume(context, record.callee.leg, answerer);
+    if (caller === undefined || callee === undefined) return undefined;
+    const fork = callee.dialog.remoteTag;
+    const route: readonly RouteFacts[] = trunk === undefined ? [] : [routeFacts(trunk, host.lostPaths())];
+    const call = new EmergencyCall({
+      context,
+      host,
+      facts,
+      id: record.id,
+      state: {
+        ...attemptsOf(route),
+        name: "answered",
+        attempts: [
+          {
+            id: 1,
+            trunk: record.trunk ?? "",
+            phase: "answered",
+            hedged: false,
+            location: true,
+            authenticated: true,
+          },
+        ],
+        bridged: { attempt: 1, fork },
+      },
+      callerSide: record.caller.side,
+      started_wall: record.started_wall,
+      started_ms: record.started_ms,
+    });
+    call.#resumedSdp = record.caller_sdp;
+    call.#answered = {
+      wall: record.answered_wall,
+      ms: record.answered_ms,
+      trunk: record.trunk ?? "",
+      path: record.path ?? "",
+    };
+    call.#connect(caller, callee, record.callee.side, 1, fork);
+    host.own(caller.token, call);
+    host.own(callee.token, call);
+    return call;
+  }
+
+  /** A phone's repeated or forked INVITE of this very call (RFC 3261 §8.2.2.2). */
+  isMergedWith(request: SipRequest): boolean {
+    const mine = this.#caller?.request;
+    return (
+      mine !== undefined &&
+      callIdOf(mine) === callIdOf(request) &&
+      tagOf(mine, "From") === tagOf(request, "From") &&
+      cseqOf(mine)?.seq === cseqOf(request)?.seq
+    );
+  }
+
+  /** Whether this INVITE brings the credentials that the caller of this call was asked for. */
+  awaits(request: SipRequest): boolean {
+    const mine = this.#caller?.request;
+    return (
+      this.#machine.state.name === "challenged" &&
+      mine !== undefined &&
+      callIdOf(mine) === callIdOf(request) &&
+      tagOf(mine, "From") === tagOf(request, "From")
+    );
+  }
+
+  comeBack(tx: ServerTransaction): void {
+    this.#caller?.comeBack(tx);
+    this.#caller?.trying();
+    this.#feed({ type: "credentials" });
+  }
+
+  inDialog(id: string, tx: ServerTransaction): void {
+    const end = this.#bridge?.endOf(id);
+    if (end !== undefined) this.#bridge?.take(end, tx);
+    else if (tx.request.method === "PRACK" && this.#caller?.token === id) this.#caller.prack(tx);
+    else tx.respond(buildResponse(tx.request, tx.request.method === "BYE" ? 200 : 481));
+  }
+
+  onAck(id: string, ack: SipRequest): void {
+    if (this.#caller?.token === id) this.#caller.acked(ack);
+    const end = this.#bridge?.endOf(id);
+    if (end !== undefined) this.#bridge?.acked(end, ack);
+  }
+
+  pathChanged(path: Path): void {
+    this.#newFacts(({ trunk }) => trunk.path.id === path.id);
+  }
+
+  trunkChanged(changed: Trunk): void {
+    this.#newFacts(({ trunk }) => trunk.id === changed.id);
+  }
+
+  giveWay(path: string): void {
+    // A test call gives way; a real one never does.
+    if (!this.emergency && this.#answered?.path === path) this.#feed({ type: "caller_bye" });
+  }
+
+  status(): CallStatus | undefined {
+    const { state } = this.#machine;
+    if (this.#ended) return undefined;
+    const alive = [...this.#running.values()].at(-1);
+    return {
+      call_id: this.id,
+      kind: this.emergency ? "emergency" : "outbound",
+      state: state.name === "answered" ? "answered" : state.ringing ? "ringing" : "trying",
+      caller: this.facts.identity.extension?.number ?? this.facts.callerNumber,
+      callee: this.facts.target.digits,
+      trunk: this.#answered?.trunk ?? alive?.trunk.id,
+      path: this.#answered?.path ?? alive?.trunk.path.id,
+      since_wall: this.started_wall,
+      location_lines: this.facts.location.lines,
+      callback_number: this.facts.callerNumber,
+    };
+  }
+
+  /** Where it was answered; undefined before. */
+  get answeredBy(): { readonly trunk: string; readonly path: string; readonly wall: number } | undefined {
+    return this.#answered;
+  }
+
+  #take(tx: ServerTransaction, local: { readonly address: string; readonly port: number }): void {
+    this.#caller = new IncomingInvite(this.#context, tx, local, {
+      onCancel: () => this.#feed({ type: "caller_cancel" }),
+      onAck: (sdp) => this.#callerAcked(sdp),
+      // Nobody but the PSAP or the caller ends it: sound may flow although the ACK is lost.
+      onNoAck: () => this.#context.log.warn("the caller's phone has not acknowledged the answer", { call: this.id }),
+    });
+    this.#caller.trying();
+    this.#host.own(this.#caller.token, this);
+    const { data } = this.facts;
+    this.#context.log.info("emergency call", { call: this.id, class: this.facts.target.class, dialled: data.dialled });
+    if (this.emergency) this.#event("emergency.started", data);
+    else this.#event("call.started", this.#callData());
+    this.#feed({ type: "start" });
+  }
+
+  #feed(input: AttemptsInput): void {
+    this.#machine.feed(input);
+    this.#closeSpent();
+    if (!finished(this.#machine.state)) return;
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#host.gone(this);
+  }
+
+  /** Ports of attempts that are through. */
+  #closeSpent(): void {
+    const { attempts: all, bridged } = this.#machine.state;
+    for (const { id, phase } of all) {
+      const attempt = this.#running.get(id);
+      if (phase === "over" && id !== bridged?.attempt && attempt !== undefined) this.#media.closeSide(attempt.side);
+    }
+  }
+
+  #newFacts(concerns: (route: { readonly trunk: Trunk }) => boolean): void {
+    const routes = this.#machine.state.routes.flatMap(({ trunk: id }) => {
+      const trunk = this.#context.trunks.get(id);
+      return trunk !== undefined && concerns({ trunk }) ? [routeFacts(trunk, this.#host.lostPaths())] : [];
+    });
+    if (routes.length > 0) this.#feed({ type: "facts", routes });
+  }
+
+  #perform(effect: AttemptsEffect, state: AttemptsState): void {
+    switch (effect.type) {
+      case "start":
+        void this.#start(effect);
+        break;
+      case "resend":
+        void this.#resend(effect);
+        break;
+      case "probe":
+        this.#context.trunks.get(effect.trunk)?.path.suspect("an emergency call waits for its first response");
+        break;
+      case "preempt":
+        if (this.emergency) this.#host.preempt(effect.path, this.id);
+        break;
+      case "arm":
+        this.#arm(effect.timer, effect.attempt, effect.after_ms);
+        break;
+      case "disarm":
+        this.#disarm(effect.attempt);
+        break;
+      case "ring_caller":
+        this.#caller?.progress(180, undefined);
+        break;
+      case "early_media":
+        this.#earlyMedia(effect.attempt);
+        break;
+      case "answer_caller":
+        void this.#answer(effect.attempt, effect.fork);
+        break;
+      case "cancel":
+        this.#running.get(effect.attempt)?.invite?.cancel();
+        break;
+      case "release":
+        this.#running.get(effect.attempt)?.invite?.release(effect.fork);
+        break;
+      case "hang_up_callee":
+        this.#hangUp("callee", effect.attempt, effect.fork);
+        break;
+      case "hang_up_caller":
+        this.#hangUp("caller", state.bridged?.attempt ?? 0, "");
+        break;
+      case "refuse_caller":
+        this.#caller?.refuse(effect.status, effect.reason);
+        break;
+      case "challenge_caller":
+        this.#challenge(effect.attempt);
+        break;
+      case "check_media":
+        this.#checkMedia(effect.attempt);
+        break;
+      case "announce_dial_again":
+        this.#announceDialAgain(effect.trunk);
+        break;
+      case "record":
+        this.#recordAttempt(effect);
+        break;
+      case "ended":
+        this.#end(effect.by, effect.cause);
+        break;
+    }
+  }
+
+  #arm(timer: AttemptTimer, attempt: number, after_ms: number): void {
+    const key = `${attempt} ${timer}`;
+    this.#timers.get(key)?.cancel();
+    const armed = this.#context.clock.after(after_ms, () => {
+      this.#timers.delete(key);
+      this.#feed({ type: "timer", timer, attempt });
+    });
+    this.#timers.set(key, armed);
+  }
+
+  #disarm(attempt: number): void {
+    for (const [key, timer] of this.#timers) {
+      if (!key.startsWith(`${attempt} `)) continue;
+      timer.cancel();
+      this.#timers.delete(key);
+    }
+  }
+
+  async #start(effect: Extract<AttemptsEffect, { type: "start" }>): Promise<void> {
+    const trunk = this.#context.trunks.get(effect.trunk);
+    const flow = trunk?.flow;
+    if (trunk === undefined || flow === undefined || flow.closed) {
+      this.#feed({ type: "send_error", attempt: effect.attempt });
+      return;
+    }
+    const attempt: RunningAttempt = {
+      id: effect.attempt,
+      trunk,
+      side: mediaSide(`attempt-${effect.attempt}`, trunk.path.localAddress ?? trunk.local.address, flow.remote.address),
+      token: token(),
+      callId: newCallId(),
+      fromTag: token(8),
+      cseq: 0,
+      invite: undefined,
+      sent_ms: undefined,
+      responded: false,
+      sdp: new Map(),
+      challenge: undefined,
+    };
+    this.#running.set(effect.attempt, attempt);
+    this.#host.own(attempt.token, this);
+    await this.#send(attempt, flow, effect, undefined);
+  }
+
+  async #resend(effect: Extract<AttemptsEffect, { type: "resend" }>): Promise<void> {
+    const attempt = this.#running.get(effect.attempt);
+    if (attempt?.invite === undefined) return;
+    const credentials = attempt.challenge === undefined ? undefined : attempt.invite.credentials(attempt.challenge);
+    await this.#send(attempt, attempt.invite.flow, { ...effect, credentials: false }, credentials);
+  }
+
+  async #send(
+    attempt: RunningAttempt,
+    flow: Flow,
+    how: { readonly location: boolean; readonly credentials: boolean; readonly retransmit_at_ms: readonly number[] },
+    credentials: Header | undefined,
+  ): Promise<void> {
+    const { clock } = this.#context;
+    const offer = this.#caller?.sdp;
+    const sdp = offer === undefined ? undefined : await this.#media.offer(this.#callerSide, attempt.side, offer);
+    // Ports were waited for: by now the caller may be gone, or another attempt may have been answered.
+    const phase = this.#machine.state.attempts.find(({ id }) => id === attempt.id)?.phase;
+    if (phase !== "trying") {
+      this.#feed({ type: "timeout", attempt: attempt.id });
+      return;
+    }
+    attempt.invite ??= this.#newInvite(attempt, flow);
+    attempt.cseq++;
+    attempt.sent_ms ??= clock.now();
+    const { facts } = this;
+    const invite = trunkInvite({
+      trunk: attempt.trunk,
+      contact: attempt.trunk.contact(attempt.token),
+      number: facts.target.digits,
+      callId: attempt.callId,
+      fromTag: attempt.fromTag,
+      cseq: attempt.cseq,
+      maxForwards: 70,
+      callerNumber: facts.callerNumber,
+      displayName: facts.identity.extension?.name,
+      phoneFrom: this.#caller === undefined ? undefined : header(this.#caller.request, "From"),
+      sdp,
+      emergency: {
+        location: how.location ? facts.location : undefined,
+        instance: facts.identity.instance,
+        wall_ms: clock.wall(),
+      },
+      headers: [
+        ...(attempt.trunk.kind === "pbx" && credentials === undefined ? this.#callerCredentials() : []),
+        ...(credentials === undefined ? [] : [credentials]),
+      ],
+    });
+    attempt.invite.send(invite, how.retransmit_at_ms);
+  }
+
+  #newInvite(attempt: RunningAttempt, flow: Flow): OutgoingInvite {
+    const { trunk, id } = attempt;
+    const answerer = answererFor(trunk, this.facts.identity.extension, this.#context.config());
+    const parts = { token: attempt.token, contact: trunk.contact(attempt.token), flow, answerer };
+    return new OutgoingInvite(this.#context, parts, {
+      onProvisional: (response, sdp) => {
+        this.#firstResponse(attempt, response.status);
+        if (sdp !== undefined) attempt.sdp.set("", sdp);
+        this.#feed({ type: "provisional", attempt: id, status: response.status, early_media: sdp !== undefined });
+      },
+      onAnswer: (fork, sdp) => {
+        this.#firstResponse(attempt, 200);
+        if (sdp !== undefined) attempt.sdp.set(fork, sdp);
+        this.#feed({ type: "answer", attempt: id, fork });
+      },
+      onRefusal: (response) => {
+        const { status } = response;
+        this.#firstResponse(attempt, status);
+        const challenged = status === 401 || status === 407;
+        if (challenged) attempt.challenge = response;
+        const box = challenged && attempt.invite?.credentials(response) !== undefined;
+        const challenge = challenged ? (box ? "box" : trunk.kind === "pbx" ? "caller" : undefined) : undefined;
+        this.#feed({ type: "refusal", attempt: id, status, challenge });
+      },
+      onTimeout: () => this.#feed({ type: "timeout", attempt: id }),
+      onSendError: ({ code, detail }) => {
+        trunk.observe({ kind: "send_error", detail: `${code} ${detail}` });
+        this.#feed({ type: "send_error", attempt: id });
+      },
+    });
+  }
+
+  #firstResponse(attempt: RunningAttempt, status: number): void {
+    if (attempt.responded || attempt.sent_ms === undefined) return;
+    attempt.responded = true;
+    const after_ms = this.#context.clock.now() - attempt.sent_ms;
+    attempt.trunk.observe({ kind: "first_response", method: "INVITE", after_ms, status });
+  }
+
+  /** What a phone has brought along for its PBX. */
+  #callerCredentials(): Header[] {
+    const request = this.#caller?.request;
+    if (request === undefined) return [];
+    return ["Authorization", "Proxy-Authorization"].flatMap((name) =>
+      headerValues(request, name).map((value) => ({ name, value })),
+    );
+  }
+
+  #earlyMedia(id: number): void {
+    const attempt = this.#running.get(id);
+    const sdp = attempt?.sdp.get("");
+    if (attempt === undefined || sdp === undefined || this.#caller === undefined) return;
+    const offer = this.#caller.sdp;
+    // Without an offer from the caller this SDP is one, and early media would need his answer: ringing is told instead.
+    if (offer === undefined) this.#caller.progress(180, undefined);
+    else this.#caller.progress(183, this.#media.answer(attempt.side, this.#callerSide, sdp, offer));
+  }
+
+  async #answer(id: number, fork: string): Promise<void> {
+    const attempt = this.#running.get(id);
+    const caller = this.#caller;
+    if (attempt?.invite === undefined || caller === undefined) return;
+    const { clock } = this.#context;
+    this.#answered = {
+      wall: clock.wall(),
+      ms: clock.now(),
+      trunk: attempt.trunk.id,
+      path: attempt.trunk.path.id,
+    };
+    const theirs = attempt.sdp.get(fork) ?? attempt.sdp.get("");
+    const offer = caller.sdp;
+    let seen: string | undefined;
+    if (offer === undefined) {
+      seen = theirs === undefined ? undefined : await this.#media.offer(attempt.side, this.#callerSide, theirs);
+    } else {
+      attempt.invite.accept(fork);
+      seen = theirs === undefined ? undefined : this.#media.answer(attempt.side, this.#callerSide, theirs, offer);
+    }
+    if (this.#machine.state.name !== "answered") return;
+    const given = caller.given;
+    const callerLeg = caller.answer(seen);
+    const calleeLeg = attempt.invite.leg(fork);
+    if (callerLeg === undefined || calleeLeg === undefined) {
+      this.#context.log.error("the caller's INVITE makes no dialog", { call: this.id });
+      return;
+    }
+    this.#connect(callerLeg, calleeLeg, attempt.side, id, fork);
+    if (given !== undefined && seen !== undefined && !sameMedia(given, seen)) this.#reoffer = seen;
+    this.#save();
+    this.#host.answered(this);
+    const after_ms = Math.round(clock.now() - this.#started_ms);
+    if (this.emergency) {
+      const { trunk, path } = this.#answered;
+      this.#event("emergency.answered", { ...this.facts.data, trunk, path, after_ms });
+    } else this.#event("call.answered", this.#callData());
+  }
+
+  #callerAcked(sdp: string | undefined): void {
+    const { bridged } = this.#machine.state;
+    const attempt = bridged === undefined ? undefined : this.#running.get(bridged.attempt);
+    if (bridged === undefined || attempt?.invite === undefined) return;
+    if (this.#caller?.sdp === undefined) {
+      const theirs = attempt.sdp.get(bridged.fork);
+      const seen =
+        sdp === undefined || theirs === undefined
+          ? undefined
+          : this.#media.answer(this.#callerSide, attempt.side, sdp, theirs);
+      attempt.invite.accept(bridged.fork, seen);
+    } else if (this.#reoffer !== undefined) {
+      const theirs = attempt.sdp.get(bridged.fork);
+      this.#bridge?.reoffer("caller", this.#reoffer, (answer) => {
+        if (theirs !== undefined) this.#media.answer(this.#callerSide, attempt.side, answer, theirs);
+      });
+      this.#reoffer = undefined;
+    }
+    this.#save();
+  }
+
+  #connect(caller: Leg, callee: Leg, side: MediaSide, attempt: number, fork: string): void {
+    this.#bridge = new Bridge(
+      this.#context.clock,
+      this.#media,
+      { caller: { leg: caller, side: this.#callerSide }, callee: { leg: callee, side } },
+      {
+        onEnd: (by) => this.#feed(by === "caller" ? { type: "caller_bye" } : { type: "callee_bye", attempt, fork }),
+        onChange: () => this.#save(),
+      },
+    );
+  }
+
+  #hangUp(end: End, attempt: number, fork: string): void {
+    if (this.#bridge !== undefined) this.#bridge.hangUp(end);
+    else if (end === "callee") this.#running.get(attempt)?.invite?.release(fork);
+    else this.#caller?.refuse(480, "The answered leg hung up");
+  }
+
+  #challenge(id: number): void {
+    const challenge = this.#running.get(id)?.challenge;
+    if (challenge === undefined) return;
+    const headers = ["WWW-Authenticate", "Proxy-Authenticate"].flatMap((name) =>
+      headerValues(challenge, name).map((value) => ({ name, value })),
+    );
+    this.#caller?.refuse(challenge.status, challenge.reason, headers);
+  }
+
+  #checkMedia(id: number): void {
+    const side = this.#running.get(id)?.side ?? this.#bridge?.parties.callee.side;
+    const flowing = side === undefined ? Promise.resolve(false) : this.#media.flowing(side);
+    void flowing.then((yes) => this.#feed({ type: "media", attempt: id, flowing: yes }));
+  }
+
+  #announceDialAgain(trunkId: string): void {
+    this.#media.announce(this.#callerSide, "dial-again", announcementCodec(this.#caller?.given ?? this.#resumedSdp));
+    const path = this.#context.trunks.get(trunkId)?.path.id ?? this.#answered?.path;
+    this.#context.log.error("an answered emergency call fell silent: its path is gone", { call: this.id, path });
+    if (path !== undefined) this.#host.pathLost(path);
+  }
+
+  #recordAttempt(effect: Extract<AttemptsEffect, { type: "record" }>): void {
+    const { attempt, trunk, outcome, status, hedged } = effect;
+    const known = this.#context.trunks.get(trunk);
+    if (outcome === "no_response") known?.observe({ kind: "no_response", method: "INVITE" });
+    const after_ms = Math.round(this.#context.clock.now() - this.#started_ms);
+    const path = known?.path.id ?? "";
+    this.#context.log.info("emergency attempt", { call: this.id, attempt, trunk, outcome, status, after_ms, hedged });
+    if (!this.emergency) return;
+    this.#event("emergency.attempt", { attempt, trunk, path, outcome, sip_status: status, after_ms, hedged });
+  }
+
+  #end(by: "caller" | "psap" | "box", cause: string): void {
+    this.#ended = true;
+    this.#caller?.stop();
+    this.#media.close();
+    this.#host.journal.remove(this.id);
+    const duration_ms = this.#answered === undefined ? 0 : Math.round(this.#context.clock.now() - this.#answered.ms);
+    this.#context.log.info("emergency call ended", { call: this.id, by, cause, duration_ms });
+    if (this.emergency) {
+      this.#event("emergency.ended", { ...this.facts.data, duration_ms, ended_by: by, cause });
+    } else {
+      const ended_by = by === "psap" ? "callee" : by;
+      this.#event("call.ended", { ...this.#callData(), duration_ms, ended_by, cause });
+    }
+    this.#host.ended(this);
+  }
+
+  #callData() {
+    return {
+      direction: "outbound" as const,
+      caller: this.facts.identity.extension?.number ?? this.facts.callerNumber,
+      callee: this.facts.target.digits,
+      trunk: this.#answered?.trunk,
+      path: this.#answered?.path,
+    };
+  }
+
+  #event<T extends EventType>(type: T, data: EventData[T]): void {
+    const context = { call_id: this.id, ...(this.emergency ? { incident_id: this.id } : {}) };
+    this.#context.record(this.#context.events(type, this.facts.identity.extension?.id ?? "", data, context));
+  }
+
+  #save(): void {
+    const bridge = this.#bridge;
+    const answered = this.#answered;
+    if (this.#ended || bridge === undefined || answered === undefined) return;
+    const { caller, callee } = bridge.parties;
+    this.#host.journal.save({
+      v: 1,
+      id: this.id,
+      kind: this.emergency ? "emergency" : "test",
+      started_wall: this.started_wall,
+      started_ms: this.#started_ms,
+      answered_wall: answered.wall,
+      answered_ms: answered.ms,
+      trunk: answered.trunk,
+      path: answered.path,
+      data: this.#callData(),
+      emergency: {
+        target: this.facts.target,
+        data: this.facts.data,
+        aor: this.facts.identity.aor,
+        registered: this.facts.identity.registered,
+        instance: this.facts.identity.instance,
+      },
+      caller: { leg: caller.leg.record, side: caller.side },
+      callee: { leg: callee.leg.record, side: callee.side },
+      caller_sdp: this.#caller?.given ?? this.#resumedSdp,
+    });
+  }
+}

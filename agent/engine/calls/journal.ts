@@ -1,0 +1,141 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { errorText } from "../../base/errors.ts";
+import type { CallData, EmergencyData } from "../../base/events.ts";
+import type { Log } from "../../base/log.ts";
+import type { CallbackEntry } from "../../base/snapshot.ts";
+import type { EmergencyTarget } from "../emergency/classify.ts";
+import type { MediaSide } from "./call-media.ts";
+import type { LegRecord } from "./leg.ts";
+
+/** An answered call as it outlives the engine. */
+export interface CallRecord {
+  readonly v: 1;
+  readonly id: string;
+  readonly kind: "internal" | "outbound" | "inbound" | "emergency" | "test";
+  readonly started_wall: number;
+  /** Monotonic, of the machine: comparable after a restart of the engine. */
+  readonly started_ms: number;
+  readonly answered_wall: number;
+  readonly answered_ms: number;
+  readonly trunk: string | undefined;
+  readonly path: string | undefined;
+  readonly data: CallData;
+  readonly emergency: EmergencyRecord | undefined;
+  readonly caller: { readonly leg: LegRecord; readonly side: MediaSide };
+  readonly callee: { readonly leg: LegRecord; readonly side: MediaSide };
+  /** SDP that the caller was told last, for the codec of announcements. */
+  readonly caller_sdp: string | undefined;
+}
+
+export interface EmergencyRecord {
+  readonly target: EmergencyTarget;
+  readonly data: EmergencyData;
+  readonly aor: string | undefined;
+  readonly registered: boolean;
+  readonly instance: string | undefined;
+}
+
+const CALLBACKS = "callbacks.json";
+
+/**
+ * Answered calls and the callback ledger in a folder on a tmpfs: one small file each, replaced as a whole, so that a
+ * killed engine leaves the old or the new one. Writing never stops a call: what fails is logged.
+ */
+export class CallJournal {
+  readonly #dir: string;
+  readonly #log: Log;
+
+  constructor(dir: string, log: Log) {
+    this.#dir = dir;
+    this.#log = log;
+  }
+
+  save(record: CallRecord): void {
+    this.#write(`call-${record.id}.json`, record);
+  }
+
+  remove(id: string): void {
+    this.#try("remove", () => rmSync(join(this.#dir, `call-${id}.json`), { force: true }));
+  }
+
+  saveCallbacks(entries: readonly CallbackEntry[]): void {
+    this.#write(CALLBACKS, entries);
+  }
+
+  /** What a killed engine left, emergency calls first. Files that cannot be read are left out, and said so. */
+  load(): { readonly calls: readonly CallRecord[]; readonly callbacks: readonly CallbackEntry[] } {
+    const calls: CallRecord[] = [];
+    let names: string[] = [];
+    try {
+      names = readdirSync(this.#dir);
+    } catch {
+      // The first start: there is no folder yet.
+    }
+    for (const name of names.filter((each) => /^call-[a-z0-9]+\.json$/.test(each))) {
+      const record = this.#read(name);
+      if (isCallRecord(record)) calls.push(record);
+    }
+    calls.sort((a, b) => Number(b.kind === "emergency") - Number(a.kind === "emergency"));
+    const callbacks = names.includes(CALLBACKS) ? this.#read(CALLBACKS) : [];
+    return { calls, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
+  }
+
+  #read(name: string): unknown {
+    try {
+      return JSON.parse(readFileSync(join(this.#dir, name), "utf8"));
+    } catch (error) {
+      this.#log.error("call journal", { what: "read", name, error: errorText(error) });
+      return undefined;
+    }
+  }
+
+  #write(name: string, value: unknown): void {
+    this.#try("write", () => {
+      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+      const file = join(this.#dir, name);
+      const beside = `${file}.new`;
+      const handle = openSync(beside, "w", 0o600);
+      try {
+        writeSync(handle, JSON.stringify(value));
+        fsyncSync(handle);
+      } finally {
+        closeSync(handle);
+      }
+      renameSync(beside, file);
+    });
+  }
+
+  #try(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#log.error("call journal", { what, error: errorText(error) });
+    }
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** The files are ours and whole or absent: this tells our own version from another one's. */
+function isCallRecord(value: unknown): value is CallRecord {
+  if (!isObject(value) || value.v !== 1 || typeof value.id !== "string" || !isObject(value.data)) return false;
+  const party = (end: unknown) => isObject(end) && isObject(end.leg) && isObject(end.side);
+  return party(value.caller) && party(value.callee);
+}
+
+function isCallbackEntry(value: unknown): value is CallbackEntry {
+  return isObject(value) && typeof value.presented_number === "string" && typeof value.until_wall === "number";
+}

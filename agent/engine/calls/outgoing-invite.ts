@@ -1,0 +1,192 @@
+import { confirm, type Dialog, fromUac, newAck, newRequest } from "../../sip/dialogs/dialog.ts";
+import { appendHeader, cseqOf, header, headerList, headerValues } from "../../sip/messages/headers.ts";
+import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { tagOf } from "../../sip/messages/name-addr.ts";
+import { sdpOf } from "../../sip/messages/sdp.ts";
+import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import type { Flow, TransportError } from "../../sip/transport/flow.ts";
+import type { Answerer } from "./credentials.ts";
+import { sdpContent } from "./incoming-invite.ts";
+import { Leg, type LegContext } from "./leg.ts";
+
+export interface OutgoingHandlers {
+  onProvisional(response: SipResponse, sdp: string | undefined): void;
+  /** The first 2xx of a fork. It has to be acknowledged, or released. */
+  onAnswer(fork: string, sdp: string | undefined): void;
+  onRefusal(response: SipResponse): void;
+  /** No final response came in time. */
+  onTimeout(): void;
+  onSendError(error: TransportError): void;
+}
+
+interface Fork {
+  readonly dialog: Dialog;
+  readonly request: SipRequest;
+  sendAckAgain: (() => void) | undefined;
+}
+
+/** An INVITE of ours: one attempt, with its forks, its reliable provisionals and every 2xx accounted for. */
+export class OutgoingInvite {
+  readonly #context: LegContext;
+  readonly #handlers: OutgoingHandlers;
+  readonly #token: string;
+  readonly #contact: string;
+  readonly #answerer: Answerer | undefined;
+  readonly #flow: Flow;
+  readonly #forks = new Map<string, Fork>();
+  /** Early dialogs, for PRACK; the number of the last RSeq of each. */
+  readonly #early = new Map<string, { dialog: Dialog; rseq: number }>();
+  #transaction: ClientTransaction | undefined;
+
+  constructor(
+    context: LegContext,
+    parts: {
+      readonly token: string;
+      readonly contact: string;
+      readonly flow: Flow;
+      readonly answerer?: Answerer | undefined;
+    },
+    handlers: OutgoingHandlers,
+  ) {
+    this.#context = context;
+    this.#handlers = handlers;
+    this.#token = parts.token;
+    this.#contact = parts.contact;
+    this.#flow = parts.flow;
+    this.#answerer = parts.answerer;
+  }
+
+  get request(): SipRequest | undefined {
+    return this.#transaction?.request;
+  }
+
+  get flow(): Flow {
+    return this.#flow;
+  }
+
+  /** Sends the INVITE, or sends it anew with a higher CSeq after a refusal that can be met. */
+  send(invite: SipRequest, retransmit_at_ms: readonly number[] = []): void {
+    // The handlers know which sending they belong to: a late word of an earlier one is not taken for the new one's.
+    let transaction: ClientTransaction | undefined;
+    const current = () => transaction === undefined || transaction === this.#transaction;
+    transaction = this.#context.transactions.request(
+      invite,
+      this.#flow,
+      {
+        onProvisional: (response) => {
+          if (current()) this.#provisional(invite, response);
+        },
+        onFinal: (response) => {
+          if (response.status < 300) this.#answered(invite, response);
+          else if (current()) this.#handlers.onRefusal(response);
+        },
+        onTimeout: () => {
+          if (current()) this.#handlers.onTimeout();
+        },
+        onTransportError: (error) => {
+          if (current()) this.#handlers.onSendError(error);
+        },
+      },
+      { retransmit_at_ms },
+    );
+    this.#transaction = transaction;
+  }
+
+  /** What the box can answer a challenge with. */
+  credentials(response: SipResponse): Header | undefined {
+    const { request } = this;
+    return request === undefined ? undefined : this.#answerer?.(response, request);
+  }
+
+  cancel(headers: readonly Header[] = []): void {
+    this.#transaction?.cancel(headers);
+  }
+
+  /** ACKs the 2xx of a fork; `sdp` is the answer where the INVITE had no offer. The leg to go on with. */
+  accept(fork: string, sdp?: string): Leg | undefined {
+    const known = this.#forks.get(fork);
+    if (known === undefined) return undefined;
+    this.#ack(known, sdp);
+    return this.leg(fork);
+  }
+
+  leg(fork: string): Leg | undefined {
+    const known = this.#forks.get(fork);
+    return known === undefined
+      ? undefined
+      : new Leg(this.#context, {
+          token: this.#token,
+          contact: this.#contact,
+          dialog: known.dialog,
+          flow: this.#flow,
+          answerer: this.#answerer,
+        });
+  }
+
+  /** A 2xx that nobody wants: ACK, and BYE at once. */
+  release(fork: string): void {
+    this.accept(fork)?.bye();
+  }
+
+  #ack(fork: Fork, sdp: string | undefined): void {
+    if (fork.sendAckAgain !== undefined) return;
+    // §13.2.2.4: the ACK bears the credentials of the INVITE.
+    const headers = ["Authorization", "Proxy-Authorization"].flatMap((name) =>
+      headerValues(fork.request, name).map((value): Header => ({ name, value })),
+    );
+    const cseq = cseqOf(fork.request)?.seq ?? 1;
+    const ack = newAck(fork.dialog, cseq, { headers, ...sdpContent(sdp) });
+    fork.sendAckAgain = this.#context.transactions.sendAck(ack, this.#flow);
+  }
+
+  #provisional(invite: SipRequest, response: SipResponse): void {
+    this.#acknowledge(invite, response);
+    this.#handlers.onProvisional(response, sdpOf(response));
+  }
+
+  /** PRACK for a reliable provisional (RFC 3262 §4): we do not ask for them, but some peers send them all the same. */
+  #acknowledge(invite: SipRequest, response: SipResponse): void {
+    const rseq = Number(header(response, "RSeq") ?? Number.NaN);
+    const reliable = headerList(response, "Require").some((tag) => tag.toLowerCase() === "100rel");
+    const tag = tagOf(response, "To");
+    if (!reliable || !Number.isInteger(rseq) || tag === undefined) return;
+    const known = this.#early.get(tag);
+    if (known !== undefined && rseq <= known.rseq) return;
+    const dialog = known?.dialog ?? fromUac(invite, response);
+    if (dialog === undefined) return;
+    const seq = cseqOf(invite)?.seq ?? 1;
+    const next = newRequest(dialog, "PRACK", { headers: [{ name: "RAck", value: `${rseq} ${seq} INVITE` }] });
+    this.#early.set(tag, { dialog: next.dialog, rseq });
+    this.#context.transactions.request(next.request, this.#flow, {
+      onFinal: () => {},
+      onTimeout: () => {},
+      onTransportError: () => {},
+    });
+  }
+
+  #answered(invite: SipRequest, response: SipResponse): void {
+    const fork = tagOf(response, "To") ?? "";
+    const known = this.#forks.get(fork);
+    if (known !== undefined) {
+      known.sendAckAgain?.();
+      return;
+    }
+    const early = this.#early.get(fork);
+    const dialog = early === undefined ? confirmed(invite, response) : confirm(early.dialog, response);
+    if (dialog === undefined) {
+      this.#context.log.warn("a 2xx that makes no dialog", { call_id: header(response, "Call-ID") ?? "" });
+      return;
+    }
+    this.#forks.set(fork, { dialog, request: this.request ?? invite, sendAckAgain: undefined });
+    this.#handlers.onAnswer(fork, sdpOf(response));
+  }
+}
+
+/** A 2xx without Contact breaks RFC 3261 §12.1.1, but its sender can be reached where the INVITE went. */
+function confirmed(invite: SipRequest, response: SipResponse): Dialog | undefined {
+  const dialog = fromUac(invite, response);
+  if (dialog !== undefined) return dialog;
+  const copy: SipResponse = { ...response, headers: [...response.headers] };
+  appendHeader(copy, "Contact", `<${invite.uri}>`);
+  return fromUac(invite, copy);
+}
