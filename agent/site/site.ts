@@ -119,19 +119,16 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     },
   });
 
-  const deferred: (() => void)[] = [];
   const store = new Store({
     file: join(state_dir, "holdfast.db"),
     clock,
     log,
-    // The store reports its first opening before the rest stands.
-    onFault: (detail) => later(() => alarms.set("store.failing", "database", detail !== undefined, detail ?? "")),
-    onQuarantined: (file, detail) =>
-      later(() => {
-        own.record(event("store.quarantined", "", { file, detail }));
-        alarms.raise("store.quarantined", "", `Set aside as ${file}: ${detail}`);
-        clock.after(QUARANTINE_ALARM_MS, () => alarms.clear("store.quarantined", ""));
-      }),
+    onFault: (detail) => alarms.set("store.failing", "database", detail !== undefined, detail ?? ""),
+    onQuarantined(file, detail) {
+      own.record(event("store.quarantined", "", { file, detail }));
+      alarms.raise("store.quarantined", "", `Set aside as ${file}: ${detail}`);
+      clock.after(QUARANTINE_ALARM_MS, () => alarms.clear("store.quarantined", ""));
+    },
   });
   const own = new OwnEvents(join(run_dir, "site.journal"), store, log);
   const power =
@@ -170,12 +167,6 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       cellularExpected: () => (config()?.modems.length ?? 0) > 0,
     },
   });
-  let ready = false;
-  function later(work: () => void): void {
-    if (ready) work();
-    else deferred.push(work);
-  }
-
   const basics = { name: "site", boot_id, clock, log } as const;
   const media = connectLink({ ...basics, socket_path: join(run_dir, "media.sock"), handlers: {} });
   const mediaAsked = every(clock, MEDIA_ASKED_EVERY_MS, () => {
@@ -321,13 +312,12 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
   }
 
   const tokens = practice ? [] : roleTokens(join(state_dir, "tokens.json"), log);
+  store.open();
   link = await serveLink({ ...basics, socket_path: join(run_dir, "site.sock"), handlers }, (peer, connected) => {
     if (peer === "engine" && connected && keeper.snapshot !== undefined) {
       link?.telemetry("engine", "site.snapshot", keeper.snapshot);
     }
   });
-  ready = true;
-  for (const work of deferred.splice(0)) work();
   siteFile.start();
   // With a bad site file the last good one is in force, and nothing above was told of it.
   configured();

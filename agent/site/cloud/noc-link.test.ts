@@ -99,6 +99,7 @@ function startBox(config: SiteConfig): { store: Store; link: NocLink; drills: un
     onFault() {},
     onQuarantined() {},
   });
+  store.open();
   const drills: unknown[] = [];
   const operations: Operations = {
     practice: true,

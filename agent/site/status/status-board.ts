@@ -14,7 +14,7 @@ import { significant } from "./significant.ts";
 
 const TICK_MS = 1000;
 /** Changes of one moment are told together. */
-const COALESCE_MS = 100;
+const COALESCE_MS = 250;
 
 /** What the board asks for when it is read. */
 export interface StatusSources {

@@ -39,6 +39,7 @@ function open(events_kept?: number): Store {
     },
     ...(events_kept === undefined ? {} : { events_kept }),
   });
+  store.open();
   opened.push(store);
   return store;
 }

@@ -55,7 +55,7 @@ export class Store {
   readonly #unsaved: Unsaved[] = [];
   readonly #removals = new Set<string>();
   readonly #listeners = new Set<(event: HoldfastEvent) => void>();
-  readonly #checks: Timer;
+  #checks: Timer | undefined;
   #database: Database | undefined;
   #inode = 0;
   #lastSeq = 0;
@@ -71,8 +71,12 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#sequence = new SequenceReserve(join(dirname(options.file), "sequence"));
+  }
+
+  /** Opens the file, or begins trying to. Faults are reported from here on. */
+  open(): void {
     this.#attempt(() => this.#open());
-    this.#checks = every(options.clock, CHECK_MS, () => this.#check());
+    this.#checks = every(this.#options.clock, CHECK_MS, () => this.#check());
   }
 
   /** Takes an event. `done` is called once it is on disk (also when it already was: events are known by their id). */
@@ -164,7 +168,7 @@ export class Store {
     this.#flush();
     this.#closed = true;
     this.#turn?.cancel();
-    this.#checks.cancel();
+    this.#checks?.cancel();
     this.#database?.close();
     this.#database = undefined;
   }
