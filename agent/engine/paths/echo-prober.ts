@@ -169,6 +169,11 @@ export class EchoProber {
     this.#ports.alive(probe.target, probe.sent_ms, rtt);
   }
 
+  /** Forgets a probe that was answered in a way that says nothing of the path. */
+  settle(id: number): void {
+    this.#outstanding.delete(id);
+  }
+
   #measure(rtt: number): void {
     // RFC 6298 §2.
     if (this.#srtt === undefined) {

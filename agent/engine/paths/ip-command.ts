@@ -21,8 +21,8 @@ const RESTART_MS = 1_000;
 const WORDS = /^[A-Za-z0-9 .:/@_-]+$/;
 
 interface Pending {
+  readonly question: string;
   readonly done: (answer: IpAnswer) => void;
-  readonly deadline: Timer;
 }
 
 export function startIpCommand(clock: Clock): IpCommand {
@@ -35,15 +35,33 @@ export function startIpCommand(clock: Clock): IpCommand {
   let out = "";
   let err = "";
 
-  const settle = (answer: IpAnswer) => {
-    const first = pending.shift();
-    first?.deadline.cancel();
-    first?.done(answer);
+  let deadline: Timer | undefined;
+
+  // One question at a time: answers and errors come by two pipes, whose order among each other is lost.
+  const askNext = () => {
+    const [first] = pending;
+    const stdin = batch?.stdin;
+    if (first === undefined || deadline !== undefined) return;
+    if (stdin === undefined || stdin === null) {
+      settle({ ok: false, error: "ip cannot be asked" });
+      return;
+    }
+    const asked = batch;
+    deadline = clock.after(ANSWER_TIMEOUT_MS, () => asked?.kill("SIGKILL"));
+    stdin.write(`${first.question}\n`);
   };
-  const failAll = (error: string) => {
+  const settle = (answer: IpAnswer) => {
     out = "";
     err = "";
-    while (pending.length > 0) settle({ ok: false, error });
+    deadline?.cancel();
+    deadline = undefined;
+    pending.shift()?.done(answer);
+    askNext();
+  };
+  const failAll = (error: string) => {
+    deadline?.cancel();
+    deadline = undefined;
+    for (const { done } of pending.splice(0)) done({ ok: false, error });
   };
   const later = (start: () => void) => {
     if (closed) return;
@@ -57,6 +75,8 @@ export function startIpCommand(clock: Clock): IpCommand {
   const startBatch = () => {
     const child = spawn("ip", ["-json", "-force", "-batch", "-"], { stdio: ["pipe", "pipe", "pipe"] });
     batch = child;
+    out = "";
+    err = "";
     child.unref();
     child.on("error", (error) => {
       if (batch !== child) return;
@@ -77,20 +97,14 @@ export function startIpCommand(clock: Clock): IpCommand {
     child.stdout?.on("data", (chunk: string) => {
       out += chunk;
       if (out.length > ANSWER_LIMIT) child.kill();
-      for (let end = out.indexOf("\n"); end >= 0; end = out.indexOf("\n")) {
-        const line = out.slice(0, end);
-        out = out.slice(end + 1);
-        if (line !== "") settle(parsed(line));
-      }
+      const end = out.indexOf("\n");
+      if (end >= 0) settle(parsed(out.slice(0, end)));
     });
     child.stderr?.on("data", (chunk: string) => {
       err += chunk;
       if (err.length > ANSWER_LIMIT) child.kill();
-      for (let match = FAILED.exec(err); match !== null; match = FAILED.exec(err)) {
-        const error = err.slice(0, match.index);
-        err = err.slice(match.index + match[0].length);
-        settle({ ok: false, error });
-      }
+      const failed = FAILED.exec(err);
+      if (failed !== null) settle({ ok: false, error: err.slice(0, failed.index) });
     });
   };
 
@@ -123,16 +137,12 @@ export function startIpCommand(clock: Clock): IpCommand {
   startMonitor();
   return {
     ask(question) {
-      const child = batch;
-      if (child?.stdin === undefined || child.stdin === null || !WORDS.test(question)) {
+      if (batch === undefined || !WORDS.test(question)) {
         return Promise.resolve({ ok: false, error: "ip cannot be asked" });
       }
-      const { stdin } = child;
       return new Promise((done) => {
-        // A child that hangs is of no use to the questions behind this one either.
-        const deadline = clock.after(ANSWER_TIMEOUT_MS, () => child.kill("SIGKILL"));
-        pending.push({ done, deadline });
-        stdin.write(`${question}\n`);
+        pending.push({ question, done });
+        askNext();
       });
     },
     onChange(listener) {

@@ -7,7 +7,7 @@ import type { PathStatus } from "../../base/status.ts";
 import { isLoopback } from "../../sip/transport/ip-address.ts";
 import type { OpenProbeSocket } from "./datagram-socket.ts";
 import type { IpCommand } from "./ip-command.ts";
-import { type LinkFacts, UNKNOWN_FACTS } from "./link-facts.ts";
+import type { LinkFacts } from "./link-facts.ts";
 import { judgeLink, LinkWatcher } from "./link-watcher.ts";
 import type { Health, Path } from "./path.ts";
 import { PathProbes } from "./path-probes.ts";
@@ -61,7 +61,6 @@ export class PathMonitor implements Path, Testimony {
   readonly #onChange: (path: PathMonitor, from: HealthState | undefined) => void;
   readonly #log: Log;
   #quality: Timer | undefined;
-  #facts: LinkFacts = UNKNOWN_FACTS;
   #localAddress: string | undefined;
   #peerRtt: number | undefined;
 
@@ -107,14 +106,18 @@ export class PathMonitor implements Path, Testimony {
   }
 
   start(): void {
-    if (!this.#watcher.watches && this.#localAddress !== undefined) {
-      const detail = isLoopback(this.#localAddress)
-        ? `loopback address ${this.#localAddress}: no link to watch`
-        : `address ${this.#localAddress}: no interface named`;
+    if (this.#watcher.watches) {
+      // Probes wait for the link's facts: only these tell which servers stand beyond the gateway.
+      this.#watcher.read();
+    } else {
+      const address = this.#localAddress;
+      const detail =
+        address === undefined
+          ? "neither interface nor address is named"
+          : `${isLoopback(address) ? "loopback address" : "address"} ${address}: no link to watch`;
       this.#feed({ kind: "link", source: "address", usable: undefined, detail });
+      this.#probes.use(address, []);
     }
-    this.#watcher.read();
-    this.#probes.use(this.#localAddress, this.#facts.addresses);
     this.#quality = every(this.#clock, 1_000, () =>
       this.#feed({ kind: "quality", loss_percent: this.loss_percent, rtt_ms: this.rtt_ms }),
     );

@@ -150,7 +150,11 @@ export class PathProbes {
       },
       silent: (index, sent_ms) => {
         const target = targets[index];
-        if (target === undefined || this.#beforeGateway(target)) return;
+        if (target === undefined) return;
+        if (this.#beforeGateway(target)) {
+          this.#reports.note("dns", "bad", `${target.witness}: no answer`);
+          return;
+        }
         this.#reports.silent(target.witness, source, decisive, sent_ms, `${target.witness}: no answer`);
       },
       burstOver: (sent) => {
@@ -179,6 +183,7 @@ export class PathProbes {
       const answer = decodeAnswer(target.kind, bytes, this.#salt);
       if (answer === undefined) continue;
       if (this.#beforeGateway(target)) {
+        prober.settle(answer.id);
         const good = answer.rcode === "NOERROR" || answer.rcode === "NXDOMAIN";
         this.#reports.note("dns", good ? "good" : "bad", `${target.witness}: ${answer.rcode ?? "answered"}`);
         continue;
