@@ -191,7 +191,6 @@ export class PathMonitor implements Path, Testimony {
   }
 
   #learn(facts: LinkFacts): void {
-    this.#facts = facts;
     const address = this.#config.address ?? facts.addresses[0]?.address;
     if (this.#config.address === undefined && address !== this.#localAddress && facts.present !== undefined) {
       const before = this.#localAddress;
