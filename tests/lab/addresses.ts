@@ -8,7 +8,9 @@
  *                 |                                     |
  *                 +-------- cellular ---------- carrier(lte): trunk with the main number, PSAP, outside telephone
  */
-export const namespaces = ["lan", "box", "isp", "wan", "lte"] as const;
+export const phoneNamespaces = ["phone101", "phone102", "phone103"] as const;
+export const remoteNamespaces = ["psap-wan", "psap-lte", "outside"] as const;
+export const namespaces = ["lan", "box", "isp", "wan", "lte", ...phoneNamespaces, ...remoteNamespaces] as const;
 export type Namespace = (typeof namespaces)[number];
 
 export const lan = {
@@ -54,15 +56,9 @@ export const hosts = {
   lteEcho: "198.51.100.99",
 } as const;
 
-export const wanHosts: readonly string[] = [
-  hosts.pbx,
-  hosts.directTrunk,
-  hosts.dns,
-  hosts.psapWan,
-  hosts.echo,
-  hosts.broker,
-];
-export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.lteDns, hosts.outside, hosts.psapLte, hosts.lteEcho];
+/** Servers live on addresses of the internet's and the carrier's namespace; telephones are machines of their own. */
+export const wanHosts: readonly string[] = [hosts.pbx, hosts.directTrunk, hosts.dns, hosts.echo, hosts.broker];
+export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.lteDns, hosts.lteEcho];
 
 export const ports = { sip: 5060, dns: 53, mqtt: 1883, echo: 7, api: 8080 } as const;
 
@@ -86,6 +82,8 @@ export const names: Readonly<Record<string, string>> = {
 export const numbers = { main: "+13125550100", outside: "+13125550199", emergency: "911" } as const;
 
 export interface Extension {
+  /** A telephone is a machine of its own on the switch, with its own address and MAC. */
+  readonly namespace: (typeof phoneNamespaces)[number];
   readonly user: string;
   readonly password: string;
   readonly address: string;
@@ -95,7 +93,8 @@ export interface Extension {
   readonly tone_hz: number;
 }
 
-const extension = (user: string, n: number, tone_hz: number): Extension => ({
+const extension = (user: "101" | "102" | "103", n: number, tone_hz: number): Extension => ({
+  namespace: `phone${user}`,
   user,
   password: `pw-${user}`,
   address: `10.77.1.${100 + n}`,
@@ -110,11 +109,32 @@ export const extensions = {
   linphone103: extension("103", 3, 810),
 } as const;
 
+export interface RemotePhone {
+  readonly namespace: (typeof remoteNamespaces)[number];
+  /** Whose network it is on, and its gateway there. */
+  readonly on: "wan" | "lte";
+  readonly gateway: string;
+  readonly user: string;
+  readonly address: string;
+  readonly tone_hz: number;
+  readonly rtp_port: number;
+}
+
+const onWan = { on: "wan", gateway: internet.edge } as const;
+const onLte = { on: "lte", gateway: cellular.edge } as const;
+
 export const remotePhones = {
-  psapWan: { user: "psap", address: hosts.psapWan, namespace: "wan", tone_hz: 1010, rtp_port: 21_000 },
-  psapLte: { user: "psap", address: hosts.psapLte, namespace: "lte", tone_hz: 1230, rtp_port: 21_200 },
-  outside: { user: numbers.outside, address: hosts.outside, namespace: "lte", tone_hz: 1530, rtp_port: 21_400 },
-} as const;
+  psapWan: { namespace: "psap-wan", ...onWan, user: "psap", address: hosts.psapWan, tone_hz: 1010, rtp_port: 21_000 },
+  psapLte: { namespace: "psap-lte", ...onLte, user: "psap", address: hosts.psapLte, tone_hz: 1230, rtp_port: 21_200 },
+  outside: {
+    namespace: "outside",
+    ...onLte,
+    user: numbers.outside,
+    address: hosts.outside,
+    tone_hz: 1530,
+    rtp_port: 21_400,
+  },
+} as const satisfies Readonly<Record<string, RemotePhone>>;
 
 /** All tones in use; the recogniser says which of these is in a recording. */
 export const tones_hz: readonly number[] = [

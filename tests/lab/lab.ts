@@ -192,7 +192,7 @@ export class Lab {
     const baresip = (name: string, phone: Extension, control_port: number) =>
       new Baresip(this.programs, {
         name,
-        namespace: "lan",
+        namespace: phone.namespace,
         user: phone.user,
         domain: domains.pbx,
         address: phone.address,
@@ -211,7 +211,7 @@ export class Lab {
       baresip102: baresip("baresip102", extensions.baresip102, 4402),
       linphone103: new Linphone(this.programs, {
         name: "linphone103",
-        namespace: "lan",
+        namespace: third.namespace,
         user: third.user,
         password: third.password,
         domain: domains.pbx,
@@ -286,10 +286,11 @@ export class Lab {
 
 /** The kernel lets a new bridge port forward up to a second after its link came up. */
 async function linksForward(): Promise<void> {
-  const neighbours = [lan.router, extensions.baresip101.address, cellular.edge];
+  const phones = Object.values(extensions).map(({ address }) => address);
+  const far = Object.values(remotePhones).map(({ address }) => address);
   await Promise.all(
-    neighbours.map((address) =>
-      until(`the box to reach its neighbour ${address}`, 5000, async () => {
+    [lan.router, cellular.edge, ...phones, ...far].map((address) =>
+      until(`the box to reach ${address}`, 5000, async () => {
         const { code } = await tryRunIn("box", ["ping", "-n", "-q", "-c", "1", "-W", "0.1", address]);
         return code === 0 || undefined;
       }),

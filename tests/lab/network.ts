@@ -1,5 +1,18 @@
 /** The lab's namespaces, links, addresses and routes. Runs as root of a private network namespace, never on the host's. */
-import { cellular, core, interfaces, internet, lan, lteHosts, namespaces, uplink, wanHosts } from "./addresses.ts";
+import {
+  cellular,
+  core,
+  extensions,
+  interfaces,
+  internet,
+  lan,
+  lteHosts,
+  namespaces,
+  type RemotePhone,
+  remotePhones,
+  uplink,
+  wanHosts,
+} from "./addresses.ts";
 import { run } from "./processes.ts";
 
 export interface Layout {
@@ -15,8 +28,14 @@ export const wanPort = (layout: Layout): { interface: string; address: string; g
     ? { interface: interfaces.box.wan, address: uplink.box, gateway: uplink.router }
     : { interface: interfaces.box.lan, address: lan.box, gateway: lan.router };
 
-/** Addresses of telephones on the switch, given to the switch's own interface, where the telephones run. */
-const lanAddresses = [101, 102, 103, 200].map((n) => `10.77.1.${n}`);
+const telephones = Object.values(extensions);
+const remotes: readonly RemotePhone[] = Object.values(remotePhones);
+
+/** Routes of the internet or the carrier to the telephones that hang on it. */
+const toRemotes = (network: "wan" | "lte"): string[] =>
+  remotes
+    .filter(({ on }) => on === network)
+    .flatMap(({ namespace, address }) => [...up(namespace), `route add ${address}/32 dev ${namespace}`]);
 
 /** One veth pair: each end is `interface@namespace`. */
 function pair(a: readonly [string, string], b: readonly [string, string]): string {
@@ -29,6 +48,8 @@ export async function buildNetwork(layout: Layout): Promise<void> {
   const pairs = [
     pair(["lan", "to-box"], ["box", box.lan]),
     pair(["lan", "to-isp"], ["isp", isp.lan]),
+    ...telephones.map(({ namespace }) => pair(["lan", namespace], [namespace, "eth0"])),
+    ...remotes.map(({ namespace, on }) => pair([on, namespace], [namespace, "eth0"])),
     pair(["isp", isp.internet], ["wan", wan.isp]),
     pair(["box", box.lte], ["lte", lte.cell]),
     pair(["wan", wan.core], ["lte", lte.core]),
@@ -46,10 +67,26 @@ export async function buildNetwork(layout: Layout): Promise<void> {
       `link add ${lan.switch} type bridge`,
       `link set to-box master ${lan.switch}`,
       `link set to-isp master ${lan.switch}`,
-      ...up(lan.switch, "to-box", "to-isp"),
-      ...lanAddresses.map((address) => `addr add ${address}/${lan.prefix} dev ${lan.switch}`),
+      ...telephones.map(({ namespace }) => `link set ${namespace} master ${lan.switch}`),
+      ...up(lan.switch, "to-box", "to-isp", ...telephones.map(({ namespace }) => namespace)),
+      `addr add ${lan.probe}/${lan.prefix} dev ${lan.switch}`,
       `route add default via ${lan.router}`,
     ]),
+    ...telephones.map(({ namespace, address }) =>
+      configure(namespace, [
+        `addr add ${address}/${lan.prefix} dev eth0`,
+        ...up("eth0"),
+        `route add default via ${lan.router}`,
+      ]),
+    ),
+    ...remotes.map(({ namespace, address, gateway }) =>
+      configure(namespace, [
+        `addr add ${address}/32 dev eth0`,
+        ...up("eth0"),
+        `route add ${gateway}/32 dev eth0`,
+        `route add default via ${gateway}`,
+      ]),
+    ),
     configure("box", [
       `addr add ${lan.box}/${lan.prefix} dev ${box.lan}`,
       `addr add ${cellular.box}/${cellular.prefix} dev ${box.lte}`,
@@ -80,6 +117,7 @@ export async function buildNetwork(layout: Layout): Promise<void> {
         `route add ${lan.network} via ${internet.router}`,
         `route add ${uplink.network} via ${internet.router}`,
         `route add 198.51.100.0/24 via ${core.lte}`,
+        ...toRemotes("wan"),
       ],
       true,
     ),
@@ -91,6 +129,7 @@ export async function buildNetwork(layout: Layout): Promise<void> {
         ...lteHosts.map((address) => `addr add ${address}/32 dev ${lte.hosts}`),
         ...up(lte.cell, lte.core, lte.hosts, `${lte.hosts}p`),
         `route add default via ${core.wan}`,
+        ...toRemotes("lte"),
       ],
       true,
     ),

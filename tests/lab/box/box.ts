@@ -67,7 +67,7 @@ export class Box {
     return join(this.#state, "snapshot.json");
   }
 
-  /** Writes the site file, applies rules and tables, starts the processes, and waits until the engine takes calls. */
+  /** Writes the site file, applies rules and tables, starts the processes, and waits until the engine takes calls by it. */
   async start(options: SiteOptions = {}): Promise<void> {
     await mkdir(this.#state, { recursive: true });
     await mkdir(this.#run, { recursive: true });
@@ -83,6 +83,11 @@ export class Box {
       cwd: this.#directory,
     });
     await this.takesCalls(5000);
+    if (options.half_written) return;
+    await until("the engine to have taken over the site file", 5000, async () => {
+      const status = await this.status();
+      return (status?.engine?.trunks.length ?? 0) > 0 || undefined;
+    });
   }
 
   /** Resolves when the box answers SIP on the switch. */
