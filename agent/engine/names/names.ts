@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { decode, encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
-import type { Clock } from "../../base/clock.ts";
-import type { SiteConfig } from "../../base/config/schema.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
+import type { LanConfig, SiteConfig } from "../../base/config/schema.ts";
 import type { Log } from "../../base/log.ts";
 import type { Path, Paths } from "../paths/path.ts";
 import { decide, mayAsk, type OwnNames } from "./answers.ts";
@@ -27,6 +27,7 @@ export interface NamesCounters {
 /** A phone asks again after two or three seconds. */
 const FORWARD_TIMEOUT_MS = 1_500;
 const MAX_FORWARDING = 256;
+const AGAIN_MS = 5_000;
 /** Classic limit of a UDP answer; longer ones are cut, and the client comes back over TCP. */
 const UDP_BYTES = 512;
 const UDP_BYTES_EDNS = 1_232;
@@ -39,7 +40,9 @@ export class Names {
   readonly #context: NamesContext;
   readonly #ask: AskServer;
   readonly #servers: DnsServer[] = [];
+  readonly #again: Timer[] = [];
   #forwarding = 0;
+  #closed = false;
   readonly counters: NamesCounters = { own: 0, forwarded: 0, failed: 0, refused: 0, dropped: 0 };
 
   constructor(context: NamesContext) {
@@ -47,33 +50,39 @@ export class Names {
     this.#ask = context.ask ?? askOver(context.clock);
   }
 
-  /** Serves every LAN that names a DNS port. Rejects with `sip.listen`; other LANs are served all the same. */
+  /** Serves every LAN that names a DNS port. One whose address or port cannot be had yet is tried again. */
   async start(): Promise<void> {
-    const { config } = this.#context;
+    const serving = this.#context.config.lans.map(async (lan) => {
+      if (lan.dns_port !== undefined) await this.#serve(lan, lan.dns_port);
+    });
+    await Promise.all(serving);
+  }
+
+  async #serve(lan: LanConfig, port: number): Promise<void> {
+    const { config, clock, log } = this.#context;
     const names = config.box.sip_names.map((name) => name.toLowerCase());
-    const failures: unknown[] = [];
-    for (const lan of config.lans) {
-      if (lan.dns_port === undefined) continue;
-      const own = { names, address: lan.address, sip_port: lan.sip_port };
-      const admits = (source: string) => mayAsk(source, lan.subnets);
-      try {
-        this.#servers.push(
-          await openDnsServer(lan.address, lan.dns_port, {
-            admits,
-            query: (bytes, source, protocol, reply) => {
-              if (admits(source)) this.#query(bytes, own, protocol, reply);
-              else this.counters.dropped++;
-            },
-          }),
-        );
-      } catch (error) {
-        failures.push(error);
-      }
+    const own = { names, address: lan.address, sip_port: lan.sip_port };
+    const admits = (source: string) => mayAsk(source, lan.subnets);
+    try {
+      const server = await openDnsServer(lan.address, port, {
+        admits,
+        query: (bytes, source, protocol, reply) => {
+          if (admits(source)) this.#query(bytes, own, protocol, reply);
+          else this.counters.dropped++;
+        },
+      });
+      if (this.#closed) await server.close();
+      else this.#servers.push(server);
+    } catch (error) {
+      if (this.#closed) return;
+      log.warn("the box's DNS cannot be served yet", { lan: lan.id, error });
+      this.#again.push(clock.after(AGAIN_MS, () => void this.#serve(lan, port)));
     }
-    if (failures.length > 0) throw failures[0];
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#again) timer.cancel();
     await Promise.all(this.#servers.splice(0).map((server) => server.close()));
   }
 

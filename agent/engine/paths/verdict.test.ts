@@ -150,6 +150,18 @@ describe("a path", () => {
     expect(bench.states.at(-1)).toEqual([51_000, "up"]);
   });
 
+  test("that is down is asked again every minute, unless it has no link", () => {
+    const bench = new Bench()
+      .at(5, alive(echo, 1))
+      .at(350, silent(echo, 250))
+      .at(825, { kind: "burst_over", detail: "" });
+    bench.asked = [];
+    bench.at(181_000);
+    expect(bench.asked).toHaveLength(3);
+    bench.at(181_001, link(false)).at(400_000);
+    expect(bench.asked).toHaveLength(3);
+  });
+
   test("each flap doubles the hold-down, up to ten minutes", () => {
     const bench = new Bench().at(5, alive(echo, 1));
     const waits: number[] = [];

@@ -74,7 +74,7 @@ export interface Verdict {
   readonly rtt_ms: number | undefined;
 }
 
-export type VerdictTimer = "suspect" | "confirm" | "hold_down" | "stale";
+export type VerdictTimer = "suspect" | "confirm" | "hold_down" | "retry" | "stale";
 
 interface Stamp {
   readonly at_ms: number;
@@ -134,6 +134,8 @@ const REGAIN = 20;
 /** A witness counts as one for so long after it last spoke. */
 const WITNESS_MEMORY_MS = 600_000;
 const EVIDENCE_LIMIT = 16;
+/** A path that is down is asked again so often, also where probes in quiet times are rare. */
+const RETRY_MS = 60_000;
 
 export function initialVerdict(at_ms: number): Verdict {
   return {
@@ -342,6 +344,13 @@ function onTimeout(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
     }
     case "hold_down":
       return go(verdict, { do: "ask", urgent: false, reason: "hold-down over" });
+    case "retry":
+      if (verdict.state !== "down") return go(verdict);
+      return go(
+        verdict,
+        ...(verdict.link === false ? [] : [{ do: "ask", urgent: false, reason: "still down?" } as const]),
+        { do: "timer", timer: "retry", at_ms: at_ms + RETRY_MS },
+      );
     case "stale": {
       const due = (verdict.last_alive_ms ?? at_ms) + rules.stale_after_ms;
       if (at_ms < due) return go(verdict, { do: "timer", timer: "stale", at_ms: due });
@@ -365,7 +374,8 @@ function down(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
   const next = { ...verdict, episode: undefined, good_since_ms: undefined };
   if (verdict.state === "down") return go(next, ...quiet);
   const soon = verdict.returned_ms !== undefined && at_ms - verdict.returned_ms < rules.hold_down_max_ms;
-  return enter({ ...next, flaps: soon ? verdict.flaps + 1 : 0 }, "down", at_ms, ...quiet);
+  const retry: VerdictEffect = { do: "timer", timer: "retry", at_ms: at_ms + RETRY_MS };
+  return enter({ ...next, flaps: soon ? verdict.flaps + 1 : 0 }, "down", at_ms, ...quiet, retry);
 }
 
 function enter(verdict: Verdict, to: HealthState, at_ms: number, ...effects: VerdictEffect[]): Step {

@@ -41,6 +41,7 @@ export class OptionsProber {
   readonly #burstTimers = new Set<Timer>();
   #timer: Timer | undefined;
   #stopped = true;
+  #last_ms: number | undefined;
 
   constructor(ports: OptionsProberPorts) {
     this.#ports = ports;
@@ -65,6 +66,11 @@ export class OptionsProber {
   /** One now, as after connecting. */
   soon(): void {
     if (!this.#stopped) this.#arm(0);
+  }
+
+  /** One now, unless one was sent within the shortest interval of quiet times. */
+  unlessLately(): void {
+    if (this.#last_ms === undefined || this.#ports.clock.now() - this.#last_ms >= QUIET_MS.brisk[0]) this.soon();
   }
 
   /** Three in a second; false when this hour's are used up. */
@@ -102,6 +108,7 @@ export class OptionsProber {
     const flow = this.#ports.flow();
     if (this.#stopped || flow === undefined) return;
     const sent_ms = clock.now();
+    this.#last_ms = sent_ms;
     const uri = this.#ports.target();
     const request = buildRequest({
       method: "OPTIONS",

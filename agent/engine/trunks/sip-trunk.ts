@@ -150,6 +150,8 @@ export class SipTrunk implements Trunk {
     const { clock } = this.#ports;
     this.path.onDoubt((urgent, reason) => {
       if (urgent) this.#feed({ kind: "doubt", reason });
+      // A path that is down is brought back by whoever answers on it.
+      else if (this.path.health.state === "down") this.#options.unlessLately();
     });
     this.#periodic.push(every(clock, RESOLVE_MS, () => void this.#resolve()));
     if (this.#setting.registration !== undefined) {
