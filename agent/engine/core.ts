@@ -12,7 +12,7 @@ import type { TransportLayer } from "../sip/transport/transport.ts";
 import type { Callers, KnownCaller } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
 import type { SipProxy } from "./calls/proxy.ts";
-import { type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
+import { isDown, type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
 import type { Counters } from "./counters.ts";
 import { classify } from "./emergency/classify.ts";
 import { isInDialog, topRoute } from "./forwarding.ts";
@@ -253,9 +253,7 @@ export class Core {
   #otherFromLan(tx: ServerTransaction, from: Party): void {
     const { trunks, proxy, aors, store, transport } = this.#context;
     if (this.#context.mode() === "normal") {
-      const trunk = trunks
-        .all()
-        .find(({ kind, health, flow }) => kind === "pbx" && flow !== undefined && health.state !== "down");
+      const trunk = trunks.all().find((each) => each.kind === "pbx" && each.flow !== undefined && !isDown(each));
       if (trunk?.flow !== undefined) {
         proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk, flow: trunk.flow } }] });
         return;
@@ -271,14 +269,19 @@ export class Core {
 
   /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know. */
   #withoutRoute(tx: ServerTransaction, from: Party): void {
-    const { proxy, trunks } = this.#context;
-    const targets = topRoute(tx.request) === undefined ? this.#phoneOfUri(tx.request) : undefined;
-    const pbx = trunks.all().find(({ kind, flow }) => kind === "pbx" && flow !== undefined);
+    const { proxy, trunks, own } = this.#context;
+    const { request } = tx;
+    const top = topRoute(request);
+    const route = top === undefined ? undefined : own.ofRoute(top);
+    const targets = top === undefined ? this.#phoneOfUri(request) : undefined;
+    const pbx = trunks.all().find((trunk) => trunk.kind === "pbx" && !isDown(trunk));
     if (targets !== undefined) proxy.forward({ tx, from, targets });
-    else if (this.#isForUs(tx.request)) tx.respond(buildResponse(tx.request, 481));
-    else if (pbx?.flow !== undefined) {
+    // An element that names us with a token that is not ours was made up.
+    else if (this.#isForUs(request) || (route?.ours === true && route.user !== undefined)) {
+      tx.respond(buildResponse(request, 481));
+    } else if (pbx?.flow !== undefined) {
       proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk: pbx, flow: pbx.flow } }] });
-    } else tx.respond(buildResponse(tx.request, 481));
+    } else tx.respond(buildResponse(request, 503));
   }
 
   /** The phone that a Request-URI names: by our token in it, by a registered contact, or by its address of record. */
@@ -339,6 +342,6 @@ export class Core {
     const { registrar, calls, proxy } = this.#context;
     registrar.trunkChanged(trunk);
     calls.trunkChanged(trunk);
-    if (trunk.health.state === "down" || trunk.path.health.state === "down") proxy.trunkFailed(trunk);
+    if (isDown(trunk)) proxy.trunkFailed(trunk);
   }
 }

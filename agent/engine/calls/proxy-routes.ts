@@ -8,6 +8,8 @@ import type { OwnUris } from "../own-uris.ts";
 export interface ReadRoute {
   /** Our element nearest to the target: it says which side the request leaves by. */
   readonly token: OwnToken;
+  /** Only one element was there: over a Path, or of a Route that somebody cut. */
+  readonly single: boolean;
 }
 
 /**
@@ -21,14 +23,14 @@ export function readRoute(
   isDead: (trunk: string) => boolean,
 ): ReadRoute | undefined {
   undoStrictRouting(own, request);
-  let token = takeOwn(own, request);
-  if (token === undefined) return undefined;
-  while (token.side.kind === "trunk" && isDead(token.side.trunk)) {
+  let route = takeOwn(own, request);
+  if (route === undefined) return undefined;
+  while (route.token.side.kind === "trunk" && isDead(route.token.side.trunk)) {
     const further = skipToOwn(own, request);
     if (further === undefined) break;
-    token = further;
+    route = further;
   }
-  return { token };
+  return route;
 }
 
 /** §16.4: a Request-URI of our own making, with a Route behind it, was put there by a strict router. */
@@ -46,19 +48,22 @@ function undoStrictRouting(own: OwnUris, request: SipRequest): void {
 }
 
 /** Our pair on top, one for each side; the last of it tells. No more than one pair: a further one is another passage. */
-function takeOwn(own: OwnUris, request: SipRequest): OwnToken | undefined {
+function takeOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
   let last: OwnToken | undefined;
+  let count = 0;
   for (let top = topRoute(request); top !== undefined; top = topRoute(request)) {
     const element = own.ofRoute(top);
     if (!element.ours) break;
     if (element.token !== undefined && last !== undefined && element.token.leg !== last.leg) break;
     removeFirst(request, "Route");
-    if (element.token !== undefined) last = element.token;
+    if (element.token === undefined) continue;
+    last = element.token;
+    count++;
   }
-  return last;
+  return last === undefined ? undefined : { token: last, single: count === 1 };
 }
 
-function skipToOwn(own: OwnUris, request: SipRequest): OwnToken | undefined {
+function skipToOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
   const routes = headerList(request, "Route");
   const at = routes.findIndex((element) => {
     const route = own.ofRoute(element);

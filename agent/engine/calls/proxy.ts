@@ -68,7 +68,7 @@ export class SipProxy {
       tx.respond(buildResponse(tx.request, 483));
       return true;
     }
-    const way = this.#wayOf(request);
+    const way = this.#wayOf(request, from);
     if (way === undefined) return false;
     if (way.target === undefined) {
       tx.respond(buildResponse(tx.request, way.status));
@@ -89,9 +89,10 @@ export class SipProxy {
   onAck(ack: SipRequest, from: Party): boolean {
     const request = copyRequest(ack);
     if (!takeHop(request)) return true;
-    const way = this.#wayOf(request);
+    const way = this.#wayOf(request, from);
     if (way?.target === undefined) return way !== undefined;
-    const { party } = way.target;
+    const { party, uri } = way.target;
+    if (uri !== undefined) request.uri = uri;
     const send = (message: SipRequest) => void this.#context.transactions.sendAck(message, party.flow);
     const parties = mediaParties(from, party);
     if (parties === undefined) send(request);
@@ -149,6 +150,7 @@ export class SipProxy {
   /** Takes our elements off the Route and finds who is meant. `target` undefined: known to be ours, but unreachable. */
   #wayOf(
     request: SipRequest,
+    from: Party,
   ):
     | { readonly leg: string; readonly target: Target }
     | { readonly target: undefined; readonly status: number }
@@ -157,7 +159,7 @@ export class SipProxy {
       const trunk = this.#context.trunks.get(id);
       return trunk === undefined || isDown(trunk);
     });
-    if (route === undefined) return undefined;
+    if (route === undefined || (route.single && isFrom(route.token, from))) return undefined;
     const party = this.#partyOf(route.token, request);
     if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
     const uri = party.kind === "phone" ? this.#contactForGruu(request.uri, party) : undefined;
@@ -193,4 +195,11 @@ export class SipProxy {
     if (!/;gr(=|;|$)/i.test(uri)) return undefined;
     return this.#context.store.byGruu(uri, party.flow.remote)?.contact;
   }
+}
+
+/** Whether a token leads back to where the request came from. */
+function isFrom({ side }: OwnToken, from: Party): boolean {
+  if (side.kind === "trunk") return from.kind === "trunk" && from.trunk.id === side.trunk;
+  const { remote } = from.flow;
+  return side.remote.address === remote.address && side.remote.port === remote.port;
 }

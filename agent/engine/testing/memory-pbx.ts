@@ -85,6 +85,31 @@ export class MemoryPbx {
     });
   }
 
+  /** Sends a request as it stands, with a Via of the PBX on top. */
+  sendRaw(request: SipRequest, address: string, port: number): Promise<SipResponse> {
+    const flow = this.#transport.flowTo({
+      protocol: "udp",
+      address,
+      port,
+      local_address: this.#address,
+      local_port: 5060,
+    });
+    return new Promise((resolve, reject) => {
+      this.#layer.request(request, flow, {
+        onFinal: resolve,
+        onTimeout: () => reject(new Error("timeout")),
+        onTransportError: (error) => reject(new Error(error.detail)),
+      });
+    });
+  }
+
+  /** A response without the PBX's own Via. */
+  strip(response: SipResponse): SipResponse {
+    const stripped: SipResponse = { ...response, headers: [...response.headers] };
+    removeFirst(stripped, "Via");
+    return stripped;
+  }
+
   #request(tx: ServerTransaction): void {
     this.requests.push(tx.request);
     if (this.intercept(tx)) return;
@@ -137,11 +162,7 @@ export class MemoryPbx {
       prependHeader(copy, "Record-Route", `<sip:${this.#address};lr>`);
       for (const path of [...contact.path].reverse()) prependHeader(copy, "Route", path);
     }
-    const back = (response: SipResponse) => {
-      const stripped: SipResponse = { ...response, headers: [...response.headers] };
-      removeFirst(stripped, "Via");
-      tx.respond(stripped);
-    };
+    const back = (response: SipResponse) => tx.respond(this.strip(response));
     const client = this.#layer.request(copy, this.#flowFor(copy), {
       onProvisional: (response) => {
         if (response.status > 100) back(response);

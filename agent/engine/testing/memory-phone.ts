@@ -4,6 +4,7 @@ import { buildRequest, buildResponse } from "../../sip/messages/build.ts";
 import { cseqOf, header, headerList, headerValues, setHeader } from "../../sip/messages/headers.ts";
 import type { Header, SipMessage, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { parseNameAddr, tagOf } from "../../sip/messages/name-addr.ts";
+import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
 import { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
@@ -87,6 +88,23 @@ export class MemoryPhone {
     const transport = network.transport();
     await transport.listen({ protocol: "udp", address, port: 5060 });
     return new MemoryPhone(user, address, transport, clock, box, password);
+  }
+
+  /** What it gives as Contact in dialogs, where that is not what it registered. */
+  publicContact: string | undefined;
+
+  /** Starts a request; the transaction can be cancelled. */
+  start(request: SipRequest): { readonly transaction: ClientTransaction; readonly answer: Promise<SipResponse> } {
+    let settle: (response: SipResponse) => void = () => {};
+    const answer = new Promise<SipResponse>((resolve) => {
+      settle = resolve;
+    });
+    const transaction = this.#layer.request(request, this.#flow, {
+      onFinal: settle,
+      onTimeout: () => {},
+      onTransportError: () => {},
+    });
+    return { transaction, answer };
   }
 
   get contact(): string {
@@ -177,7 +195,8 @@ export class MemoryPhone {
     tx.respond(
       buildResponse(tx.request, status, {
         toTag: `t${this.user}`,
-        headers: status > 100 && status < 300 ? [{ name: "Contact", value: `<${this.contact}>` }] : [],
+        headers:
+          status > 100 && status < 300 ? [{ name: "Contact", value: `<${this.publicContact ?? this.contact}>` }] : [],
         ...(body === undefined ? {} : { body, contentType: "application/sdp" }),
       }),
     );

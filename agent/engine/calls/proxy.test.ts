@@ -1,0 +1,365 @@
+import { describe, expect, test } from "vitest";
+import { ha1Of } from "../../sip/auth/digest.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { header, headerList, setHeader } from "../../sip/messages/headers.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { sdpOf } from "../../sip/messages/sdp.ts";
+import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import { type MemoryPhone, sdp } from "../testing/memory-phone.ts";
+import { BOX, type MemorySite, memorySite, PBX, siteConfig } from "../testing/memory-site.ts";
+
+interface Scene {
+  readonly site: MemorySite;
+  readonly alice: MemoryPhone;
+  readonly bob: MemoryPhone;
+}
+
+async function scene(): Promise<Scene> {
+  const site = await memorySite();
+  const alice = await site.phone("101", "10.20.0.101");
+  const bob = await site.phone("102", "10.20.0.102");
+  void alice.register();
+  void bob.register();
+  await site.pass(20);
+  return { site, alice, bob };
+}
+
+async function offline(): Promise<Scene> {
+  const made = await scene();
+  made.site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+  made.site.setTrunk("down");
+  made.site.setMode("survivable");
+  return made;
+}
+
+function ringing(phone: MemoryPhone): ServerTransaction {
+  const tx = phone.pending.at(-1);
+  if (tx === undefined) throw new Error(`${phone.user} does not ring`);
+  return tx;
+}
+
+/** Alice calls Bob and he answers. */
+async function talking({ site, alice, bob }: Scene) {
+  const invite = alice.inviteRequest("102");
+  const answer = alice.send(invite);
+  await site.pass(20);
+  const tx = ringing(bob);
+  bob.respond(tx, 200, sdp(bob.address, 40_000));
+  await site.pass(20);
+  const ok = await answer;
+  alice.ack(invite, ok);
+  await site.pass(20);
+  return { invite, ok, caller: alice.dialogOf(invite, ok), callee: bob.dialogFrom(tx.request) };
+}
+
+async function within<T>(site: MemorySite, ms: number, promise: Promise<T>): Promise<T> {
+  await site.pass(ms);
+  return promise;
+}
+
+const endpoints = (site: MemorySite) => [...site.relay.endpoints.values()];
+
+describe("a call within the LAN while the cloud is away", () => {
+  test("goes from phone to phone, its sound directly", async () => {
+    const made = await offline();
+    const { ok } = await talking(made);
+    expect(sdpOf(ok)).toBe(sdp(made.bob.address, 40_000));
+    expect(endpoints(made.site)).toEqual([]);
+    expect(made.bob.acks).toHaveLength(1);
+  });
+
+  test("is hung up by either, after a restart of the engine too", async () => {
+    const made = await offline();
+    const { callee } = await talking(made);
+    await made.site.restart();
+    const bye = await within(made.site, 20, made.bob.send(made.bob.inDialog(callee, "BYE")));
+    expect(bye.status).toBe(200);
+    expect(made.alice.received.at(-1)).toMatchObject({ method: "BYE" });
+  });
+
+  test("rings all contacts of an extension; the first to answer has it, the others stop", async () => {
+    const { site, alice, bob } = await offline();
+    const soft = await site.phone("102", "10.20.0.112");
+    site.parts.store.put(
+      {
+        ...(site.parts.store.ofExtension("ext-102")[0] ?? fail()),
+        contact: soft.contact,
+        source_address: soft.address,
+        flow_token: "other",
+      },
+      60_000,
+    );
+    const answer = alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    const cancelled: string[] = [];
+    ringing(soft).onCancel(() => {
+      cancelled.push("soft");
+      soft.respond(ringing(soft), 487);
+    });
+    soft.respond(ringing(soft), 180);
+    bob.respond(ringing(bob), 180);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    await site.pass(40);
+    expect((await answer).status).toBe(200);
+    expect(cancelled).toEqual(["soft"]);
+  });
+
+  test("the best answer of all contacts goes back when none takes the call", async () => {
+    const { site, alice, bob } = await offline();
+    const answer = alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    bob.respond(ringing(bob), 486);
+    expect((await within(site, 20, answer)).status).toBe(486);
+  });
+
+  test("a number that is not here is 404, but only for those who are known", async () => {
+    const { site, alice } = await offline();
+    const stranger = await site.phone("777", "10.20.0.77");
+    expect((await within(site, 20, alice.send(alice.inviteRequest("150")))).status).toBe(404);
+    expect((await within(site, 20, stranger.send(stranger.inviteRequest("150")))).status).toBe(407);
+    expect((await within(site, 20, stranger.send(stranger.inviteRequest("102")))).status).toBe(407);
+  });
+
+  test("a call to the outside needs a proven secret", async () => {
+    const site = await memorySite({
+      config: siteConfig((config) => {
+        const [first] = config.extensions;
+        if (first !== undefined) first.ha1_md5 = ha1Of("MD5", "101", "pbx.example", "secret");
+      }),
+    });
+    const alice = await site.phone("101", "10.20.0.101", { password: "secret" });
+    await within(site, 20, alice.register());
+    site.setTrunk("down");
+    site.setMode("survivable");
+    // The memory site has no trunk to the outside: who is allowed hears that, who is not is challenged first.
+    const plain = await within(site, 20, alice.send(alice.inviteRequest("13035550199")));
+    expect(plain.status).toBe(503);
+  });
+});
+
+describe("a call through the cloud", () => {
+  test("media is anchored: each side hears of the box alone, and the relay of both", async () => {
+    const made = await scene();
+    await talking(made);
+    const peers = endpoints(made.site).map(({ peer }) => `${peer?.address}:${peer?.port}`);
+    expect(peers).toContain(`${made.alice.address}:30000`);
+    expect(peers).toContain(`${made.bob.address}:40000`);
+    expect(peers.filter((peer) => peer.startsWith(BOX))).toHaveLength(2);
+    expect(made.site.relay.bridges).toHaveLength(2);
+  });
+
+  test("early media: the description in a 183 leads through the relay too", async () => {
+    const { site, alice, bob } = await scene();
+    const early: SipResponse[] = [];
+    void alice.send(alice.inviteRequest("102"), (response) => void early.push(response));
+    await site.pass(20);
+    bob.respond(ringing(bob), 183, sdp(bob.address, 40_000));
+    await site.pass(20);
+    const session = early.find(({ status }) => status === 183);
+    expect(session && sdpOf(session)).toContain(`c=IN IP4 ${BOX}`);
+  });
+
+  test("late offer: the offer comes in the 200, the answer in the ACK", async () => {
+    const { site, alice, bob } = await scene();
+    const invite = alice.inviteRequest("102", "");
+    const answer = alice.send(invite);
+    await site.pass(20);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    await site.pass(20);
+    const ok = await answer;
+    expect(sdpOf(ok)).toContain(`c=IN IP4 ${BOX}`);
+    alice.ack(invite, ok, sdp(alice.address, 30_000));
+    await site.pass(20);
+    const ack = bob.acks[0];
+    expect(ack && sdpOf(ack)).toContain(`c=IN IP4 ${BOX}`);
+    expect(endpoints(site).map(({ peer }) => peer?.port)).toContain(30_000);
+  });
+
+  test("Contact, Call-ID, tags, CSeq and RAck are the peers' own", async () => {
+    const { site, alice, bob } = await scene();
+    const invite = alice.inviteRequest("102");
+    void alice.send(invite);
+    await site.pass(20);
+    const arrived = ringing(bob).request;
+    for (const name of ["Contact", "Call-ID", "From", "To", "CSeq"]) {
+      expect(header(arrived, name)).toBe(header(invite, name));
+    }
+    bob.respond(ringing(bob), 183, sdp(bob.address, 40_000));
+    await site.pass(20);
+    const progress = alice.received.find(
+      (each): each is SipResponse => each.kind === "response" && each.status === 183,
+    );
+    const prack = alice.inDialog(alice.dialogOf(invite, progress ?? fail()), "PRACK");
+    setHeader(prack, "RAck", "1 4711 INVITE");
+    expect((await within(site, 20, alice.send(prack))).status).toBe(200);
+    const passed = bob.received.at(-1) as SipRequest;
+    expect([passed.method, header(passed, "RAck")]).toEqual(["PRACK", "1 4711 INVITE"]);
+  });
+
+  test("a re-INVITE keeps the ports, and a refused one leaves the sound as it was", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    const before = endpoints(site).map(({ port, peer }) => [port, peer]);
+    const again = alice.send(alice.inDialog(caller, "INVITE", sdp(alice.address, 30_100)));
+    await site.pass(20);
+    expect(endpoints(site).map(({ peer }) => peer?.port)).toContain(30_100);
+    bob.respond(ringing(bob), 488);
+    expect((await within(site, 20, again)).status).toBe(488);
+    expect(endpoints(site).map(({ port, peer }) => [port, peer])).toEqual(before);
+  });
+
+  test("CANCEL reaches the callee, 487 the caller, and the ports are given back", async () => {
+    const { site, alice, bob } = await scene();
+    const cancelling = alice.start(alice.inviteRequest("102"));
+    await site.pass(20);
+    const tx = ringing(bob);
+    tx.onCancel(() => bob.respond(tx, 487));
+    bob.respond(tx, 180);
+    await site.pass(20);
+    cancelling.transaction.cancel();
+    expect((await within(site, 40, cancelling.answer)).status).toBe(487);
+    expect(endpoints(site)).toEqual([]);
+  });
+
+  test("a challenge by the cloud is relayed as it is", async () => {
+    const { site, alice } = await scene();
+    site.pbx.intercept = (tx) => {
+      if (tx.request.method !== "INVITE") return false;
+      const value = 'Digest realm="pbx.example", nonce="abc", qop="auth", opaque="x"';
+      tx.respond(buildResponse(tx.request, 407, { headers: [{ name: "Proxy-Authenticate", value }] }));
+      return true;
+    };
+    const answer = await within(site, 20, alice.send(alice.inviteRequest("102")));
+    expect([answer.status, header(answer, "Proxy-Authenticate")]).toEqual([
+      407,
+      'Digest realm="pbx.example", nonce="abc", qop="auth", opaque="x"',
+    ]);
+  });
+
+  test("a repeated 200 reaches the caller again, for his ACK may have been lost", async () => {
+    const { site, alice, bob } = await scene();
+    void alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    const tx = ringing(bob);
+    bob.respond(tx, 200, sdp(bob.address, 40_000));
+    await site.pass(20);
+    bob.respond(tx, 200, sdp(bob.address, 40_000));
+    await site.pass(20);
+    expect(alice.received.filter((each) => each.kind === "response" && each.status === 200)).toHaveLength(3);
+  });
+
+  test("without the relay the descriptions pass as they are, with an alarm, and the call is made", async () => {
+    const made = await scene();
+    made.site.relay.connected = false;
+    const { ok } = await talking(made);
+    expect(sdpOf(ok)).toBe(sdp(made.bob.address, 40_000));
+    expect(made.site.alarms.active().map(({ code }) => code)).toContain("media.down");
+  });
+
+  test("a GRUU that leads to the phone becomes the contact that it registered", async () => {
+    const { site, alice } = await scene();
+    const bob = await site.phone("103", "10.20.0.103");
+    await within(site, 20, bob.register({ contact: `<${bob.contact}>;+sip.instance="<urn:uuid:b0b>"` }));
+    bob.publicContact = "sip:103@pbx.example;gr=urn:uuid:b0b";
+    const invite = alice.inviteRequest("103");
+    const answer = alice.send(invite);
+    await site.pass(20);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    const ok = await within(site, 20, answer);
+    expect(header(ok, "Contact")).toContain(";gr=");
+    alice.ack(invite, ok);
+    await site.pass(20);
+    expect(bob.acks.map(({ uri }) => uri)).toEqual([bob.contact]);
+  });
+});
+
+describe("the cut in the middle of things", () => {
+  test("a call dialled into a dead cloud rings the colleague directly once the verdict is there", async () => {
+    const { site, alice, bob } = await scene();
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    const answer = alice.send(alice.inviteRequest("102"));
+    await site.pass(800);
+    expect(bob.pending).toHaveLength(0);
+    site.setTrunk("down");
+    await site.pass(20);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    expect((await within(site, 20, answer)).status).toBe(200);
+  });
+
+  test("a call between two phones that went through the cloud is hung up although the cloud is gone", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setTrunk("down");
+    const bye = await within(site, 20, alice.send(alice.inDialog(caller, "BYE")));
+    expect(bye.status).toBe(200);
+    expect(bob.received.at(-1)).toMatchObject({ method: "BYE" });
+  });
+
+  test("a phone that rings for the cloud stops ringing when the cloud is gone", async () => {
+    const { site, alice, bob } = await scene();
+    void alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    const tx = ringing(bob);
+    let stopped = false;
+    tx.onCancel(() => {
+      stopped = true;
+      bob.respond(tx, 487);
+    });
+    bob.respond(tx, 180);
+    await site.pass(20);
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setTrunk("down");
+    await site.pass(20);
+    expect(stopped).toBe(true);
+  });
+});
+
+describe("what a proxy has to refuse", () => {
+  test("Max-Forwards 0 is 483", async () => {
+    const { site, alice } = await scene();
+    const invite = alice.inviteRequest("102");
+    setHeader(invite, "Max-Forwards", "0");
+    expect((await within(site, 20, alice.send(invite))).status).toBe(483);
+  });
+
+  test("a request that comes round unchanged is 482, a spiral is not", async () => {
+    const { site, alice } = await scene();
+    site.pbx.intercept = (tx) => {
+      if (tx.request.method !== "INVITE" || headerList(tx.request, "Via").length > 3) return false;
+      // A cloud that sends the call back as it came.
+      const copy: SipRequest = { ...tx.request, headers: [...tx.request.headers] };
+      void site.pbx.sendRaw(copy, BOX, 5062).then((response) => tx.respond(site.pbx.strip(response)));
+      return true;
+    };
+    site.parts.store.put(
+      {
+        ...(site.parts.store.all()[0] ?? fail()),
+        aor: "sip:200@pbx.example",
+        contact: "sip:200@pbx.example",
+        flow_token: "z",
+      },
+      60_000,
+    );
+    const answer = await within(site, 200, alice.send(alice.inviteRequest("200")));
+    expect(answer.status).toBe(482);
+  });
+
+  test("a token that was tampered with leads nowhere", async () => {
+    const made = await offline();
+    const { callee } = await talking(made);
+    const forged = { ...callee, route: callee.route.map((route) => route.replace("10-20-0-101", "10-20-0-200")) };
+    const bye = await within(
+      made.site,
+      20,
+      made.bob.send(made.bob.inDialog({ ...forged, target: "sip:x@10.20.0.200" }, "BYE")),
+    );
+    expect(bye.status).toBeGreaterThanOrEqual(400);
+  });
+});
+
+function fail(): never {
+  throw new Error("missing");
+}
