@@ -13,6 +13,7 @@ const NEWS_MS = 30_000;
 const RESEND_FIRST_MS = 60_000;
 const RESEND_LONGEST_MS = 30 * 60_000;
 const UNSAVED_LIMIT = 500;
+const GIVEN_LIMIT = 20_000;
 
 export interface PumpOptions {
   readonly clock: Clock;
@@ -53,6 +54,8 @@ export class OutboxPump {
   readonly #inFlight = new Map<string, number>();
   /** Numbers of events that the broker has and the NOC application has not acknowledged. */
   readonly #unanswered = new Map<string, number>();
+  /** Everything sent by this process and not yet acknowledged, over whichever connection: what "up to" may mean. */
+  readonly #given = new Map<string, number>();
   readonly #unsavedSent = new Set<string>();
   readonly #arrivals: { readonly seq: number; readonly at_ms: number }[] = [];
   #resendAfter = RESEND_FIRST_MS;
@@ -75,7 +78,10 @@ export class OutboxPump {
 
   /** The NOC application has these. */
   acknowledged(ids: readonly string[]): void {
-    for (const id of ids) this.#unanswered.delete(id);
+    for (const id of ids) {
+      this.#unanswered.delete(id);
+      this.#given.delete(id);
+    }
     if (this.#unanswered.size === 0) this.#resendAt = Number.POSITIVE_INFINITY;
     this.#resendAfter = RESEND_FIRST_MS;
     this.#options.store.acknowledge(ids);
@@ -84,7 +90,7 @@ export class OutboxPump {
 
   /** The NOC application has everything up to this number. Only what was sent by this process counts. */
   acknowledgedUpTo(seq: number): void {
-    const sent = [...this.#unanswered].filter(([, number]) => number > 0 && number <= seq);
+    const sent = [...this.#given].filter(([, number]) => number <= seq);
     this.acknowledged(sent.map(([id]) => id));
   }
 
@@ -170,6 +176,9 @@ export class OutboxPump {
   #send(target: PumpTarget, id: string, seq: number, json: string): void {
     const { clock } = this.#options;
     this.#inFlight.set(id, clock.now());
+    if (seq > 0) this.#given.set(id, seq);
+    const oldest = this.#given.keys().next().value;
+    if (this.#given.size > GIVEN_LIMIT && oldest !== undefined) this.#given.delete(oldest);
     target.publish(eventPayload(JSON.parse(json) as HoldfastEvent)).then(
       () => {
         if (this.#target !== target) return;
@@ -177,7 +186,7 @@ export class OutboxPump {
         // An event that is not on disk yet is sent again with its number.
         if (seq === 0) return;
         if (this.#options.acknowledgedBy() === "puback") {
-          this.#options.store.acknowledge([id]);
+          this.acknowledged([id]);
         } else {
           this.#unanswered.set(id, seq);
           if (this.#resendAt === Number.POSITIVE_INFINITY) this.#resendAt = clock.now() + this.#resendAfter;
