@@ -32,7 +32,7 @@ import {
   statusRead,
 } from "./operations/operations.ts";
 import { OwnEvents } from "./own-events.ts";
-import { type PowerContext, type PowerSource, unknownPower } from "./power-source.ts";
+import { createPower } from "./power/power.ts";
 import { StatusBoard } from "./status/status-board.ts";
 import { Store } from "./store/store.ts";
 import { VERSION } from "./version.ts";
@@ -54,8 +54,6 @@ export interface SiteOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly web_root?: string;
-  /** Starts the part that reads UPSs and inputs; without it power is unknown. */
-  readonly startPower?: (context: PowerContext) => PowerSource;
 }
 
 export interface RunningSite {
@@ -131,15 +129,6 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     },
   });
   const own = new OwnEvents(join(run_dir, "site.journal"), store, log);
-  const power =
-    options.startPower?.({
-      clock,
-      log,
-      alarms,
-      event,
-      record: (made) => own.record(made),
-      onChange: () => board.touch(),
-    }) ?? unknownPower(clock);
   const discovery = practice ? undefined : new Discovery(clock, log);
   const health = new HostHealth(clock, state_dir);
   const board = new StatusBoard({
@@ -159,13 +148,24 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
           box: { id: now?.box.id ?? NOBODY.id, version: VERSION, boot_id },
         };
       },
-      power: () => power.status,
+      power: () => power.status(),
       host: () => health.status,
       noc: () => noc.status,
       clockQuality: quality,
       alarms: () => [],
       cellularExpected: () => (config()?.modems.length ?? 0) > 0,
     },
+  });
+  const power = createPower({
+    config: { ups: [], gpio_lines: [] },
+    practice,
+    run_dir,
+    clock,
+    log,
+    event,
+    alarms,
+    record: (made) => own.record(made),
+    onChange: () => board.touch(),
   });
   const basics = { name: "site", boot_id, clock, log } as const;
   const media = connectLink({ ...basics, socket_path: join(run_dir, "media.sock"), handlers: {} });
@@ -303,7 +303,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     const now = config();
     if (now !== undefined) {
       if (!practice) permitLive(now.live);
-      power.configure(now);
+      power.configIs(now);
       noc.configure(now);
       discovery?.configure(now);
     }
@@ -331,7 +331,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       mediaAsked.cancel();
       siteFile.close();
       await noc.close();
-      power.close();
+      power.stop();
       discovery?.close();
       health.close();
       media.close();

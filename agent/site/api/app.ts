@@ -42,7 +42,7 @@ export interface ApiContext {
   readonly web_root: string;
 }
 
-/** The HTTP application, not yet listening: tests put requests into it with `inject`. */
+/** Adapter: HTTP by fastify. The application, not yet listening: tests put requests into it with `inject`. */
 export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: 16 * 1024,
