@@ -61,14 +61,16 @@ export class CallMedia {
   answer(from: MediaSide, to: MediaSide, sdp: string, offer: string | undefined): string {
     if (!isAnchored(from, to)) return sdp;
     const { media } = readSdp(sdp);
-    if (offer !== undefined) this.#learn(to, readSdp(offer).media);
-    this.#learn(from, media);
-    for (const section of Object.keys(from.ports)) {
-      if (to.ports[Number(section)] === undefined) continue;
-      this.#try("bridge", () =>
-        this.#context.relay.bridge(this.#id(from, Number(section)), this.#id(to, Number(section))),
-      );
-    }
+    const offered = offer === undefined ? media : readSdp(offer).media;
+    media.forEach((section, i) => {
+      const asked = offered[i];
+      if (from.ports[i] === undefined || to.ports[i] === undefined || asked === undefined) return;
+      // RFC 5761 §5.1.1: RTCP shares the RTP port only when both say so.
+      const mux = section.rtcpMux && asked.rtcpMux;
+      this.#learn(from, i, section, mux);
+      if (offer !== undefined) this.#learn(to, i, asked, mux);
+      this.#try("bridge", () => this.#context.relay.bridge(this.#id(from, i), this.#id(to, i)));
+    });
     return pointTo(to, sdp, media);
   }
 
@@ -150,13 +152,9 @@ export class CallMedia {
     });
   }
 
-  #learn(side: MediaSide, media: readonly SdpMedia[]): void {
-    media.forEach((section, i) => {
-      if (side.ports[i] === undefined) return;
-      this.#try("setPeer", () =>
-        this.#context.relay.setPeer(this.#id(side, i), peerOf(section, side.signalling_address)),
-      );
-    });
+  #learn(side: MediaSide, section: number, media: SdpMedia, mux: boolean): void {
+    const peer = peerOf(media, side.signalling_address, mux);
+    this.#try("setPeer", () => this.#context.relay.setPeer(this.#id(side, section), peer));
   }
 
   #try(what: string, work: () => Promise<void>): void {
@@ -188,11 +186,11 @@ function pointTo(side: MediaSide, sdp: string, media: readonly SdpMedia[]): stri
   );
 }
 
-function peerOf(media: SdpMedia, signalling: string): RemotePeer {
+function peerOf(media: SdpMedia, signalling: string, mux: boolean): RemotePeer {
   const named = media.address !== undefined && ipFamily(media.address) !== undefined ? media.address : undefined;
   const nowhere = named === "0.0.0.0" || named === "::";
   const address = named === undefined || nowhere ? signalling : named;
-  const rtcp_port = media.rtcpMux ? media.port : media.rtcp?.port;
+  const rtcp_port = mux ? media.port : media.rtcp?.port;
   return {
     address,
     port: nowhere ? 0 : media.port,

@@ -56,10 +56,7 @@ export class Calls implements CallsPort {
       },
       lostPaths: () => this.#lostPaths(),
       pathLost: (path) => void this.#lost.set(path, context.clock.now() + LOST_PATH_MS),
-      answered: (call) => this.#openWindow(call),
-      ended: (call) => {
-        if (call.answeredBy !== undefined) this.#openWindow(call);
-      },
+      reached: (call) => this.#openWindow(call),
       gone: (call) => this.#forget(call),
     };
   }
@@ -332,7 +329,7 @@ export class Calls implements CallsPort {
     for (const [id, owner] of this.#byToken) if (owner === call) this.#byToken.delete(id);
   }
 
-  /** The callback window: from the answer on, and anew from the end of the call. */
+  /** The callback window: from the first attempt on, and anew from the answer and from the end of the call. */
   #openWindow(call: EmergencyCall): void {
     if (!call.emergency) return;
     const now = this.#context.clock.wall();

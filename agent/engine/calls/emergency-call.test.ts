@@ -329,6 +329,18 @@ describe("what carriers answer", () => {
     expect(world.calls.status()).toEqual([]);
   });
 
+  test("a repeated 200 gets its ACK again, and the caller hears nothing of it", async () => {
+    const world = await createWorld();
+    const call = world.dial("911");
+    await world.advance(50);
+    world.direct.last.answer();
+    world.direct.last.answer();
+    await world.advance(20);
+    expect(world.direct.last.acks).toBe(3);
+    expect(call.statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(world.direct.last.bye).toBeUndefined();
+  });
+
   test("two answers in one millisecond: one is bridged, the other released", async () => {
     const world = await createWorld();
     world.direct.script = silent;
@@ -358,6 +370,32 @@ describe("what carriers answer", () => {
     expect(world.direct.inDialog.map(({ method }) => method)).toEqual(["BYE"]);
     expect(header(world.direct.inDialog[0] ?? call.request, "To")).toContain("fork-b");
     expect(world.calls.activeEmergency).toBe(true);
+  });
+});
+
+describe("the callback window", () => {
+  test("opens with the first attempt, for PSAPs call back who was cut off before the answer", async () => {
+    const world = await createWorld();
+    world.register("ext-102", world.phone2);
+    world.direct.script = (call) => call.ring();
+    const call = world.dial("911", { from: world.phone2 });
+    await world.advance(30);
+    call.tx?.cancel();
+    await world.advance(30);
+    expect(world.calls.callbacks()).toMatchObject([{ extension: "ext-102", presented_number: "+13035550100" }]);
+    const until = world.calls.callbackUntil_wall ?? 0;
+    expect(until - world.clock.wall()).toBeGreaterThan(59 * 60_000);
+    world.clock.advance(61 * 60_000);
+    expect(world.calls.callbackUntil_wall).toBeUndefined();
+  });
+
+  test("a test call opens none", async () => {
+    const world = await createWorld();
+    world.dial("933");
+    await world.advance(30);
+    expect(world.calls.activeEmergency).toBe(false);
+    expect(world.calls.callbackUntil_wall).toBeUndefined();
+    expect(world.events.map(({ type }) => type)).toEqual(["call.started", "call.answered"]);
   });
 });
 
@@ -444,6 +482,66 @@ describe("media", () => {
     world.dial("911");
     await world.advance(200);
     expect(world.direct.last.at_ms - start).toBeLessThanOrEqual(155);
+  });
+
+  test("the caller gives up while ports are waited for: no INVITE leaves, and nothing is left behind", async () => {
+    const world = await createWorld();
+    world.relay.hangs = true;
+    const call = world.dial("911");
+    await world.advance(50);
+    call.tx?.cancel();
+    await world.advance(300);
+    expect(call.final?.status).toBe(487);
+    expect(world.direct.calls).toHaveLength(0);
+    await world.advance(70_000);
+    expect(world.clock.pending).toBe(0);
+  });
+});
+
+describe("over TCP", () => {
+  const overTcp = () =>
+    createWorld({
+      trunks: ({ wan, lte }) => [
+        { id: "direct", path: wan, remote: DIRECT, local_port: 0, protocol: "tcp" },
+        { id: "lte-trunk", path: lte, remote: LTE, local_port: 5070 },
+      ],
+    });
+
+  test("a connection that breaks before any answer moves the call on at once", async () => {
+    const world = await overTcp();
+    world.direct.script = silent;
+    const call = world.dial("911");
+    await world.advance(30);
+    expect(world.direct.calls).toHaveLength(1);
+    world.network.resetConnections(BOX_LAN, DIRECT);
+    await world.advance(20);
+    expect(world.lte.calls).toHaveLength(1);
+    expect(call.final?.status).toBe(200);
+  });
+
+  test("a connection that is refused moves the call on at once", async () => {
+    const world = await overTcp();
+    await world.direct.transport.shutdown();
+    const call = world.dial("911");
+    await world.advance(20);
+    expect(call.final?.status).toBe(200);
+    expect(world.lte.calls).toHaveLength(1);
+  });
+
+  test("silence is hedged after RTT + 500 ms, and as soon as the probes find the path suspect", async () => {
+    for (const suspected of [false, true]) {
+      const world = await overTcp();
+      world.direct.script = silent;
+      world.mute(world.direct, true);
+      const start = world.clock.now();
+      world.dial("911");
+      await world.advance(250);
+      expect(world.wan.suspicions).toBe(1);
+      if (suspected) world.verdict(world.wan, "suspect");
+      await world.advance(300);
+      expect(world.lte.last.at_ms - start).toBeLessThanOrEqual(suspected ? 260 : 520);
+      if (!suspected) expect(world.lte.last.at_ms - start).toBeGreaterThan(500);
+    }
   });
 });
 

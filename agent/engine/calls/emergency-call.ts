@@ -28,7 +28,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
-import { IncomingInvite } from "./incoming-invite.ts";
+import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
 import { OutgoingInvite } from "./outgoing-invite.ts";
@@ -43,9 +43,8 @@ export interface EmergencyHost {
   /** Paths on which an answered 911 call fell silent just now. */
   lostPaths(): ReadonlySet<string>;
   pathLost(path: string): void;
-  /** For the callback ledger. */
-  answered(call: EmergencyCall): void;
-  ended(call: EmergencyCall): void;
+  /** An attempt left the box, was answered, or the call ended: the PSAP may call back from now on. */
+  reached(call: EmergencyCall): void;
   /** Nothing is left of it. */
   gone(call: OwnedCall): void;
 }
@@ -93,6 +92,8 @@ export class EmergencyCall implements OwnedCall {
   #bridge: Bridge | undefined;
   #answered: { readonly wall: number; readonly ms: number; readonly trunk: string; readonly path: string } | undefined;
   #ended = false;
+  /** An INVITE has left the box. */
+  #sent = false;
   /** What the caller has still to be told after its ACK: the answered attempt speaks otherwise than its early media. */
   #reoffer: string | undefined;
   #resumedSdp: string | undefined;
@@ -343,7 +344,7 @@ export class EmergencyCall implements OwnedCall {
         void this.#answer(effect.attempt, effect.fork);
         break;
       case "cancel":
-        this.#running.get(effect.attempt)?.invite?.cancel();
+        this.#running.get(effect.attempt)?.invite?.cancel(this.#answered === undefined ? [] : [ELSEWHERE]);
         break;
       case "release":
         this.#running.get(effect.attempt)?.invite?.release(effect.fork);
@@ -468,6 +469,8 @@ export class EmergencyCall implements OwnedCall {
       ],
     });
     attempt.invite.send(invite, how.retransmit_at_ms);
+    if (!this.#sent) this.#host.reached(this);
+    this.#sent = true;
   }
 
   #newInvite(attempt: RunningAttempt, flow: Flow): OutgoingInvite {
@@ -559,7 +562,7 @@ export class EmergencyCall implements OwnedCall {
     this.#connect(callerLeg, calleeLeg, attempt.side, id, fork);
     if (given !== undefined && seen !== undefined && !sameMedia(given, seen)) this.#reoffer = seen;
     this.#save();
-    this.#host.answered(this);
+    this.#host.reached(this);
     const after_ms = Math.round(clock.now() - this.#started_ms);
     if (this.emergency) {
       const { trunk, path } = this.#answered;
@@ -652,7 +655,7 @@ export class EmergencyCall implements OwnedCall {
       const ended_by = by === "psap" ? "callee" : by;
       this.#event("call.ended", { ...this.#callData(), duration_ms, ended_by, cause });
     }
-    this.#host.ended(this);
+    if (this.#sent || this.#answered !== undefined) this.#host.reached(this);
   }
 
   #callData() {

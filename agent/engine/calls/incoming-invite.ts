@@ -13,6 +13,8 @@ import { inBrackets } from "../../sip/transport/ip-address.ts";
 import { Leg, type LegContext } from "./leg.ts";
 
 export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+/** In the CANCEL of a call that somebody else took (RFC 3326): phones then show no missed call. */
+export const ELSEWHERE: Header = { name: "Reason", value: 'SIP;cause=200;text="Call completed elsewhere"' };
 const T1_MS = 500;
 const RELIABLE_LIMIT_MS = 64 * T1_MS;
 

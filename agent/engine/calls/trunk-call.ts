@@ -18,7 +18,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
 import { type Answerer, answererFor } from "./credentials.ts";
-import { ALLOW, IncomingInvite, sdpContent } from "./incoming-invite.ts";
+import { ALLOW, ELSEWHERE, IncomingInvite, sdpContent } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
 import { OutgoingInvite } from "./outgoing-invite.ts";
@@ -528,7 +528,7 @@ export class TrunkCall implements OwnedCall {
     ringing.timer?.cancel();
     if (ringing.state !== "ringing") return;
     ringing.state = ringing.invite === undefined ? "over" : "releasing";
-    ringing.invite?.cancel();
+    ringing.invite?.cancel(this.#winner === undefined ? [] : [ELSEWHERE]);
   }
 
   #refuse(status: number, reason: string | undefined): void {

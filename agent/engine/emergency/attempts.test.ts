@@ -186,7 +186,7 @@ describe("after a 100", () => {
 
 describe("when a verdict turns suspect or down", () => {
   test.each(["trying", "proceeding", "ringing"])("an attempt that is %s is hedged at once", (phase) => {
-    const run = new Run(route("wan"), route("lte"));
+    const run = new Run(route("wan"), route("lte"), route("third"));
     if (phase === "proceeding") run.ring(1, 100);
     if (phase === "ringing") run.ring(1);
     run.facts(route("wan", { path_state: "suspect" }));

@@ -280,6 +280,7 @@ export class PlayedCall {
   readonly at_ms: number;
   cancelled = false;
   acked: SipRequest | undefined;
+  acks = 0;
   bye: SipRequest | undefined;
   dialog: Dialog | undefined;
   readonly tag = token(5);
@@ -348,7 +349,9 @@ export class Peer {
     this.layer.onRequest((tx) => this.#take(tx));
     this.layer.onAck((ack) => {
       const call = this.calls.findLast(({ request }) => sameCall(request, ack));
-      if (call !== undefined) call.acked = ack;
+      if (call === undefined) return;
+      call.acked = ack;
+      call.acks++;
     });
   }
   async listen(): Promise<void> {
