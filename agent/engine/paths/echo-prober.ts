@@ -121,6 +121,10 @@ export class EchoProber {
     return Math.min(Math.max(wanted, this.#pace.timeout_min_ms), this.#pace.timeout_max_ms);
   }
 
+  forgetLoss(): void {
+    this.#window.length = 0;
+  }
+
   start(): void {
     if (this.#running || this.#targets === 0) return;
     this.#running = true;

@@ -47,6 +47,9 @@ export interface Testimony {
 /** Somewhere no packet is ever sent: documentation network (RFC 5737), looked up only. */
 const NOWHERE = { v4: "192.0.2.1", v6: "2001:db8::1" } as const;
 
+/** An answer later than this had been asked for more than once, and says nothing of the round trip. */
+const SLOWEST_PEER_MS = 1_000;
+
 export class PathMonitor implements Path, Testimony {
   readonly id: string;
   readonly kind: PathConfig["kind"];
@@ -158,8 +161,8 @@ export class PathMonitor implements Path, Testimony {
 
   heard(witness: string, source: string, sent_ms: number, detail: string): void {
     // A peer's own time to think is in it, so this is an upper bound, for want of probes. An INVITE thinks longest.
-    if (source === "options") {
-      const rtt = Math.max(0, this.#clock.now() - sent_ms);
+    const rtt = Math.max(0, this.#clock.now() - sent_ms);
+    if (source === "options" && rtt < SLOWEST_PEER_MS) {
       this.#peerRtt = this.#peerRtt === undefined ? rtt : 0.875 * this.#peerRtt + 0.125 * rtt;
     }
     this.#feed({ kind: "alive", witness, source, decisive: false, sent_ms, detail });
@@ -252,6 +255,7 @@ export class PathMonitor implements Path, Testimony {
         this.#timers.delete(effect.timer);
         return;
       case "changed":
+        if (effect.from === "down") this.#probes.forgetLoss();
         this.#log.info("path verdict", { from: effect.from, to: effect.to, evidence: this.health.evidence });
         this.#onChange(this, effect.from);
     }

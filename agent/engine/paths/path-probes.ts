@@ -107,6 +107,11 @@ export class PathProbes {
     this.#canaryBurst = 0;
   }
 
+  /** Starts measuring loss anew. */
+  forgetLoss(): void {
+    this.#echo.forgetLoss();
+  }
+
   close(): void {
     this.#stop();
     this.#closed = true;

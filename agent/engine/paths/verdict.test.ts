@@ -190,6 +190,13 @@ describe("a path", () => {
     expect(bench.states.map(([, state]) => state)).toEqual(["up", "degraded", "up"]);
   });
 
+  test("that was down is not degraded by what was lost meanwhile", () => {
+    const quality = { kind: "quality" as const, loss_percent: 90, rtt_ms: 20 };
+    const bench = new Bench().at(5, alive(echo, 1)).at(100, link(false)).at(1_000, link(true), quality);
+    for (let t = 1_250; t <= 32_000; t += 250) bench.at(t, alive(echo, t - 1));
+    expect(bench.state).toBe("up");
+  });
+
   test("is degraded by delay", () => {
     const bench = new Bench().at(5, alive(echo, 1)).at(10, { kind: "quality", loss_percent: 0, rtt_ms: 450 });
     expect(bench.state).toBe("degraded");

@@ -311,6 +311,8 @@ function onBurstOver(rules: VerdictRules, verdict: Verdict, input: VerdictInput 
 }
 
 function onQuality(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { kind: "quality" }): Step {
+  // Loss while nothing gets through is no property of the path that will come back.
+  if (verdict.state === "down") return go(verdict);
   const over = (value: number | undefined, [enter, leave]: readonly [number, number]) =>
     value !== undefined && value >= (verdict.degraded ? leave : enter);
   const loss = over(input.loss_percent, rules.degraded_loss_percent);
@@ -371,7 +373,7 @@ function down(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
     { do: "cancel", timer: "confirm" },
     { do: "cancel", timer: "hold_down" },
   ];
-  const next = { ...verdict, episode: undefined, good_since_ms: undefined };
+  const next = { ...verdict, episode: undefined, good_since_ms: undefined, degraded: false };
   if (verdict.state === "down") return go(next, ...quiet);
   const soon = verdict.returned_ms !== undefined && at_ms - verdict.returned_ms < rules.hold_down_max_ms;
   const retry: VerdictEffect = { do: "timer", timer: "retry", at_ms: at_ms + RETRY_MS };
