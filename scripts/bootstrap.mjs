@@ -32,7 +32,17 @@ export function ensureInstalled() {
   const hash = hashOf(["package-lock.json", ".npmrc"]);
   if (!stale(stamp, hash) && existsSync(pinnedNode)) return;
   console.log("Installing what Holdfast needs (once, about half a minute) …");
-  const done = npm(["ci", "--include=dev", "--include=optional", "--loglevel=error", "--no-audit", "--no-fund"]);
+  // `install` without saving, not `ci`: both take what the lock file pins, but `ci` refuses to start where a registry
+  // lacks an optional package of some other platform.
+  const done = npm([
+    "install",
+    "--no-save",
+    "--include=dev",
+    "--include=optional",
+    "--loglevel=error",
+    "--no-audit",
+    "--no-fund",
+  ]);
   if (done.status !== 0 || !existsSync(pinnedNode)) {
     console.error(
       "\nnpm could not install the packages; its own message is above. Check the network and run this again.",
