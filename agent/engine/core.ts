@@ -342,6 +342,6 @@ export class Core {
     const { registrar, calls, proxy } = this.#context;
     registrar.trunkChanged(trunk);
     calls.trunkChanged(trunk);
-    if (isDown(trunk)) proxy.trunkFailed(trunk);
+    proxy.trunkChanged(trunk);
   }
 }

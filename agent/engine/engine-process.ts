@@ -21,7 +21,7 @@ import { type Inheritance, SiteEngine } from "./site-engine.ts";
 const STATUS_MS = 2000;
 /** At most five status documents a second. */
 const STATUS_COALESCE_MS = 200;
-const BINDINGS_URGENT_MS = 300;
+const BINDINGS_URGENT_MS = 100;
 const BINDINGS_RELAXED_MS = 5000;
 const LEARNED_MS = 60_000;
 const RELOAD_TRY_MS = 500;

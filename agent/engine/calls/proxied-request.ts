@@ -6,11 +6,15 @@ import type { ClientTransaction } from "../../sip/transactions/client-transactio
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
-import { isDown, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
+import { isDown, isSuspect, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
 import { bestResponse } from "./proxy-responses.ts";
 
 /** Timer C (RFC 3261 §16.6 step 11, §16.8): more than three minutes without a final answer to an INVITE. */
 const TIMER_C_MS = 185_000;
+
+/** A trunk that has not said anything by then is asked whether it is there. An INVITE gets its 100 from the next hop. */
+const SILENCE_INVITE_MS = 500;
+const SILENCE_OTHER_MS = 2000;
 
 /** Why no branch could be used. */
 export type Failure = "no_target" | "timeout" | "transport" | "trunk_down";
@@ -20,6 +24,9 @@ interface Branch {
   readonly started_ms: number;
   client: ClientTransaction | undefined;
   timerC: Timer | undefined;
+  silence: Timer | undefined;
+  /** Its silence was noticed, and set off probes. */
+  asked: boolean;
   /** Some response came. */
   heard: boolean;
   /** A response above 100 came. */
@@ -35,6 +42,8 @@ export interface ProxiedRequestOptions {
   readonly tx: ServerTransaction;
   readonly from: Party;
   readonly leg: string;
+  /** Passages on the way that were left out: they end with this one. */
+  readonly skipped: readonly string[];
   readonly onFailed: ((failure: Failure) => boolean) | undefined;
   readonly ended: () => void;
 }
@@ -68,6 +77,8 @@ export class ProxiedRequest {
         started_ms,
         client: undefined,
         timerC: undefined,
+        silence: undefined,
+        asked: false,
         heard: false,
         progressed: false,
         final: undefined,
@@ -89,16 +100,25 @@ export class ProxiedRequest {
   }
 
   /** Nothing more comes over this trunk. */
-  trunkFailed(trunk: Trunk): void {
+  trunkDown(trunk: Trunk): void {
     const { from } = this.#options;
     if (from.kind === "trunk" && from.trunk === trunk) {
       // Nobody is left to hear an answer; the phones that ring are told to stop.
       if (this.#isInvite && !this.#inDialog) this.#cancel();
       return;
     }
+    this.#giveUp(trunk, () => true);
+  }
+
+  /** The trunk does not answer its probes either: a call that it has not said a word about goes another way. */
+  trunkSuspect(trunk: Trunk): void {
+    if (this.#isInvite && !this.#inDialog) this.#giveUp(trunk, (branch) => !branch.heard && branch.asked);
+  }
+
+  #giveUp(trunk: Trunk, wanted: (branch: Branch) => boolean): void {
     for (const branch of this.#branches) {
       const { party } = branch.target;
-      if (branch.done || party.kind !== "trunk" || party.trunk !== trunk) continue;
+      if (branch.done || party.kind !== "trunk" || party.trunk !== trunk || !wanted(branch)) continue;
       branch.client?.cancel();
       this.#fail(branch, "trunk_down");
     }
@@ -136,7 +156,6 @@ export class ProxiedRequest {
         this.#final(branch, response);
       },
       onTimeout: () => {
-        if (party.kind === "trunk" && !branch.heard) party.trunk.observe({ kind: "no_response", method });
         this.#fail(branch, "timeout");
       },
       onTransportError: (error) => {
@@ -145,11 +164,20 @@ export class ProxiedRequest {
       },
     });
     if (this.#isInvite) this.#startTimerC(branch);
+    if (party.kind === "trunk") {
+      branch.silence = context.clock.after(this.#isInvite ? SILENCE_INVITE_MS : SILENCE_OTHER_MS, () => {
+        branch.asked = true;
+        party.trunk.observe({ kind: "no_response", method });
+        if (isSuspect(party.trunk)) this.trunkSuspect(party.trunk);
+        party.trunk.path.suspect(`${method} to ${party.trunk.id} has no answer`);
+      });
+    }
   }
 
   #heard(branch: Branch, method: string, status: number): void {
     if (branch.heard) return;
     branch.heard = true;
+    branch.silence?.cancel();
     const { party } = branch.target;
     if (party.kind !== "trunk") return;
     const after_ms = this.#options.context.clock.now() - branch.started_ms;
@@ -236,9 +264,10 @@ export class ProxiedRequest {
   }
 
   #callEnded(status: number): void {
-    const { context, leg, tx, from } = this.#options;
+    const { context, leg, skipped, tx, from } = this.#options;
     const anchored = this.#branches.some(({ target }) => mediaParties(from, target.party) !== undefined);
-    if (anchored) context.media.close(leg);
+    for (const each of skipped.length > 0 || anchored ? [leg, ...skipped] : []) context.media.close(each);
+    for (const each of skipped) context.watcher.ended(each, from, "hung up");
     if (tx.request.method === "BYE") context.watcher.ended(leg, from, "hung up");
     else if (status === 401 || status === 407) context.watcher.challenged(leg);
     else context.watcher.ended(leg, from, this.#cancelled ? "cancelled" : `refused with ${status}`);
@@ -273,7 +302,10 @@ export class ProxiedRequest {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const branch of this.#branches) branch.timerC?.cancel();
+    for (const branch of this.#branches) {
+      branch.timerC?.cancel();
+      branch.silence?.cancel();
+    }
     this.#options.ended();
   }
 }

@@ -78,3 +78,8 @@ export function phoneParty(
 export function isDown({ health, path }: Trunk): boolean {
   return health.state === "down" || path.health.state === "down";
 }
+
+/** Its probes are not answered either, though the verdict is not yet final. */
+export function isSuspect({ health, path }: Trunk): boolean {
+  return health.state === "suspect" || path.health.state === "suspect";
+}

@@ -10,6 +10,8 @@ export interface ReadRoute {
   readonly token: OwnToken;
   /** Only one element was there: over a Path, or of a Route that somebody cut. */
   readonly single: boolean;
+  /** Passages that were left out because their trunk is dead: the request ends them too. */
+  readonly skipped: readonly string[];
 }
 
 /**
@@ -28,7 +30,7 @@ export function readRoute(
   while (route.token.side.kind === "trunk" && isDead(route.token.side.trunk)) {
     const further = skipToOwn(own, request);
     if (further === undefined) break;
-    route = further;
+    route = { ...further, skipped: [...route.skipped, route.token.leg] };
   }
   return route;
 }
@@ -60,7 +62,7 @@ function takeOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
     last = element.token;
     count++;
   }
-  return last === undefined ? undefined : { token: last, single: count === 1 };
+  return last === undefined ? undefined : { token: last, single: count === 1, skipped: [] };
 }
 
 function skipToOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {

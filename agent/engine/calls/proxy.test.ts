@@ -287,6 +287,24 @@ describe("the cut in the middle of things", () => {
     expect((await within(site, 20, answer)).status).toBe(200);
   });
 
+  test("a cloud that is only suspect keeps the calls it has spoken of, and loses those that it left without a word", async () => {
+    const { site, alice, bob } = await scene();
+    const carol = await site.phone("103", "10.20.0.103");
+    void carol.register();
+    void alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    bob.respond(ringing(bob), 180);
+    await site.pass(20);
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    void carol.send(carol.inviteRequest("101"));
+    await site.pass(600);
+    expect(site.observed).toContainEqual({ kind: "no_response", method: "INVITE" });
+    site.setTrunk("suspect");
+    await site.pass(20);
+    expect(header(ringing(alice).request, "From")).toContain("sip:103@");
+    expect(alice.received.filter((each) => each.kind === "response" && each.status >= 300)).toEqual([]);
+  });
+
   test("a call between two phones that went through the cloud is hung up although the cloud is gone", async () => {
     const made = await scene();
     const { site, alice, bob } = made;
@@ -296,6 +314,20 @@ describe("the cut in the middle of things", () => {
     const bye = await within(site, 20, alice.send(alice.inDialog(caller, "BYE")));
     expect(bye.status).toBe(200);
     expect(bob.received.at(-1)).toMatchObject({ method: "BYE" });
+    expect(endpoints(site)).toEqual([]);
+  });
+
+  test("so is it when the verdict comes only while the BYE waits", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    const bye = alice.send(alice.inDialog(caller, "BYE"));
+    await site.pass(1_000);
+    site.setTrunk("down");
+    expect((await within(site, 20, bye)).status).toBe(200);
+    expect(bob.received.at(-1)).toMatchObject({ method: "BYE" });
+    expect(endpoints(site)).toEqual([]);
   });
 
   test("a phone that rings for the cloud stops ringing when the cloud is gone", async () => {

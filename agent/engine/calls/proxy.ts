@@ -8,7 +8,15 @@ import type { OwnToken } from "../own-tokens.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { type Failure, ProxiedRequest } from "./proxied-request.ts";
 import { LoopGuard } from "./proxy-loops.ts";
-import { isDown, mediaParties, type Party, type ProxyContext, phoneParty, type Target } from "./proxy-parties.ts";
+import {
+  isDown,
+  isSuspect,
+  mediaParties,
+  type Party,
+  type ProxyContext,
+  phoneParty,
+  type Target,
+} from "./proxy-parties.ts";
 import { readRoute } from "./proxy-routes.ts";
 
 export interface ForwardOptions {
@@ -55,7 +63,8 @@ export class SipProxy {
       tx.respond(buildResponse(tx.request, 482));
       return;
     }
-    this.#start(tx, from, request, targets, token(5), !isInDialog(tx.request), onFailed);
+    const record = !isInDialog(tx.request);
+    this.#start({ tx, from, request, targets, leg: token(5), skipped: [], record, onFailed });
   }
 
   /**
@@ -63,33 +72,56 @@ export class SipProxy {
    * cloud over a phone's Path. False when there is none.
    */
   byRoute(tx: ServerTransaction, from: Party): boolean {
+    return this.#byRoute(tx, from, undefined);
+  }
+
+  /** `dead`: a trunk that has just failed this very request, whatever its verdict. */
+  #byRoute(tx: ServerTransaction, from: Party, dead: string | undefined): boolean {
     const request = copyRequest(tx.request);
     if (!takeHop(request)) {
       tx.respond(buildResponse(tx.request, 483));
       return true;
     }
-    const way = this.#wayOf(request, from);
+    const way = this.#wayOf(request, from, dead);
     if (way === undefined) return false;
     if (way.target === undefined) {
       tx.respond(buildResponse(tx.request, way.status));
       return true;
     }
+    const { target, skipped } = way;
     const initial = !isInDialog(tx.request);
     if (initial && this.#loops.isLoop(tx.request, request.uri)) {
       tx.respond(buildResponse(tx.request, 482));
       return true;
     }
-    // What comes over a Path begins a passage of its own; the token in it is the registration's.
-    const leg = initial ? token(5) : way.leg;
-    this.#start(tx, from, request, [way.target], leg, initial || request.method === "NOTIFY", undefined);
+    this.#start({
+      tx,
+      from,
+      request,
+      targets: [target],
+      // What comes over a Path begins a passage of its own; the token in it is the registration's.
+      leg: initial ? token(5) : way.leg,
+      skipped,
+      record: initial || request.method === "NOTIFY",
+      onFailed: () => {
+        // The call may come back through here behind the trunk that fails: then it is taken up there.
+        const failed = target.party.kind === "trunk" && dead === undefined ? target.party.trunk.id : undefined;
+        return failed !== undefined && this.#leadsOn(tx.request, failed) && this.#byRoute(tx, from, failed);
+      },
+    });
     return true;
+  }
+
+  /** Whether a Route of ours goes on behind a trunk. */
+  #leadsOn(received: SipRequest, trunk: string): boolean {
+    return (readRoute(this.#context.own, copyRequest(received), (id) => id === trunk)?.skipped.length ?? 0) > 0;
   }
 
   /** The ACK to a 2xx goes by itself, without a transaction (RFC 3261 §16.11). False when it is not ours to pass on. */
   onAck(ack: SipRequest, from: Party): boolean {
     const request = copyRequest(ack);
     if (!takeHop(request)) return true;
-    const way = this.#wayOf(request, from);
+    const way = this.#wayOf(request, from, undefined);
     if (way?.target === undefined) return way !== undefined;
     const { party, uri } = way.target;
     if (uri !== undefined) request.uri = uri;
@@ -100,30 +132,34 @@ export class SipProxy {
     return true;
   }
 
-  /** Nothing answers over this trunk any more: what waits for it goes another way, or is told so. */
-  trunkFailed(trunk: Trunk): void {
-    for (const running of [...this.#running]) running.trunkFailed(trunk);
+  /** A verdict on a trunk or its path: what waits for it in vain goes another way, or is told so. */
+  trunkChanged(trunk: Trunk): void {
+    if (isDown(trunk)) for (const running of [...this.#running]) running.trunkDown(trunk);
+    else if (isSuspect(trunk)) for (const running of [...this.#running]) running.trunkSuspect(trunk);
   }
 
-  #start(
-    tx: ServerTransaction,
-    from: Party,
-    request: SipRequest,
-    targets: readonly Target[],
-    leg: string,
-    record: boolean,
-    onFailed: ((failure: Failure) => boolean) | undefined,
-  ): void {
+  #start(passage: {
+    readonly tx: ServerTransaction;
+    readonly from: Party;
+    readonly request: SipRequest;
+    readonly targets: readonly Target[];
+    readonly leg: string;
+    readonly skipped: readonly string[];
+    readonly record: boolean;
+    readonly onFailed: ((failure: Failure) => boolean) | undefined;
+  }): void {
+    const { tx, from, request, targets, leg, skipped, onFailed } = passage;
     const running: ProxiedRequest = new ProxiedRequest({
       context: this.#context,
       tx,
       from,
       leg,
+      skipped,
       onFailed,
       ended: () => void this.#running.delete(running),
     });
     this.#running.add(running);
-    const recorded = record && RECORDED.has(request.method);
+    const recorded = passage.record && RECORDED.has(request.method);
     running.start(
       targets.map((target) => ({ target, request: this.#branchRequest(request, from, target, leg, recorded) })),
     );
@@ -151,19 +187,22 @@ export class SipProxy {
   #wayOf(
     request: SipRequest,
     from: Party,
+    dead: string | undefined,
   ):
-    | { readonly leg: string; readonly target: Target }
+    | { readonly leg: string; readonly skipped: readonly string[]; readonly target: Target }
     | { readonly target: undefined; readonly status: number }
     | undefined {
     const route = readRoute(this.#context.own, request, (id) => {
       const trunk = this.#context.trunks.get(id);
-      return trunk === undefined || isDown(trunk);
+      return id === dead || trunk === undefined || isDown(trunk);
     });
     if (route === undefined || (route.single && isFrom(route.token, from))) return undefined;
+    const { leg } = route.token;
+    const { skipped } = route;
     const party = this.#partyOf(route.token, request);
     if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
     const uri = party.kind === "phone" ? this.#contactForGruu(request.uri, party) : undefined;
-    return { leg: route.token.leg, target: uri === undefined ? { party } : { party, uri } };
+    return { leg, skipped, target: uri === undefined ? { party } : { party, uri } };
   }
 
   #partyOf(own: OwnToken, request: SipRequest): Party | undefined {
