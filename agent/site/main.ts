@@ -6,22 +6,13 @@ import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/errors.ts";
 import { createLog } from "../base/log.ts";
 import { installPracticeGuard } from "../base/practice-guard.ts";
+import { processArguments } from "../base/process-arguments.ts";
 import { processLife } from "../base/process-life.ts";
-import { type SiteArguments, siteArguments } from "./arguments.ts";
 import { startSite } from "./site.ts";
 
-function argumentsOrExit(): SiteArguments {
-  try {
-    return siteArguments(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`${errorText(error)}\n`);
-    process.exit(2);
-  }
-}
-
-const given = argumentsOrExit();
-if (given.practice) installPracticeGuard({ lan: given.lan });
-const log = createLog("site", { practice: given.practice });
+const { config, state_dir, run_dir, practice, lan, boot_id } = processArguments();
+if (practice) installPracticeGuard({ lan });
+const log = createLog("site", { practice });
 // What nobody expected ends the process: the supervisor starts it again, and journals and store hold what was known.
 for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(kind, (error) => {
@@ -29,5 +20,14 @@ for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
     process.exit(1);
   });
 }
-const site = await startSite({ ...given, clock: systemClock, log });
+const site = await startSite({
+  config_file: config,
+  state_dir,
+  run_dir,
+  practice,
+  lan,
+  boot_id,
+  clock: systemClock,
+  log,
+});
 processLife(log, () => site.close()).ready({ listening: site.listening() });

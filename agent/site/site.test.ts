@@ -78,6 +78,7 @@ async function start(): Promise<RunningSite> {
     run_dir: join(folder, "run"),
     practice: true,
     lan: false,
+    boot_id: "boot",
     clock: systemClock,
     log: silentLog,
     web_root: join(folder, "dist"),

@@ -19,8 +19,8 @@ import { SiteFile } from "./config/site-file.ts";
 import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
 import { deviceDescription } from "./discovery/description.ts";
 import { Discovery, deviceUuid } from "./discovery/ssdp.ts";
+import { clockQuality } from "./host/clock-quality.ts";
 import { HostHealth } from "./host/host-health.ts";
-import { clockQuality, machineBootId } from "./host/machine.ts";
 import { locationLines } from "./locations/location-lines.ts";
 import {
   drillStart,
@@ -51,6 +51,7 @@ export interface SiteOptions {
   readonly run_dir: string;
   readonly practice: boolean;
   readonly lan: boolean;
+  readonly boot_id: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly web_root?: string;
@@ -65,9 +66,8 @@ export interface RunningSite {
 
 /** Puts the site process together and runs it. Nothing that goes wrong here reaches a call. */
 export async function startSite(options: SiteOptions): Promise<RunningSite> {
-  const { clock, log, practice, state_dir, run_dir } = options;
-  mkdirSync(state_dir, { recursive: true, mode: 0o750 });
-  const boot_id = machineBootId(clock.wall());
+  const { clock, log, practice, state_dir, run_dir, boot_id } = options;
+  for (const folder of [state_dir, run_dir]) mkdirSync(folder, { recursive: true, mode: 0o750 });
   const quality = () => clockQuality(clock.wall());
 
   const keeper = new SnapshotKeeper({

@@ -5,6 +5,10 @@ import { openStream, type StreamTarget } from "./broker-stream.ts";
 /**
  * Adapter: mqtt. One connection to one broker, once: it never reconnects by itself, because who connects when and by
  * which path is decided elsewhere.
+ *
+ * The contract with the NOC uses what MQTT 3.1.1 has. Where the broker speaks MQTT 5 that is spoken, for one thing
+ * only: a last will that waits, so that moving to another path (a take-over of the session) does not announce the box
+ * as offline. A 3.1.1 broker announces it for a moment; the new connection then corrects the retained state.
  */
 export interface SessionOptions {
   readonly target: StreamTarget;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { systemClock } from "../../base/clock.ts";
+import { clockQuality } from "./clock-quality.ts";
 import { HostHealth } from "./host-health.ts";
-import { clockQuality } from "./machine.ts";
 
 test("a clock before the program's own time is unset, whatever synchronisation says", () => {
   expect(clockQuality(0, () => true)).toBe("unset");

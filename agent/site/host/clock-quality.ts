@@ -1,15 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { ClockQuality } from "../../base/events.ts";
-import { ulid } from "../../base/ids.ts";
-
-/** The kernel's id of this boot: with monotonic times it orders events even when the wall clock was wrong. */
-export function machineBootId(now_wall: number): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return ulid(now_wall);
-  }
-}
 
 /** Before this program was written the clock cannot be; a box without a battery clock wakes in 1970. */
 const PROGRAM_WALL = Date.UTC(2026, 0, 1);
