@@ -31,7 +31,8 @@ export function missingPeers() {
 }
 
 function asRoot(command, args, options) {
-  const [program, first] = process.getuid() === 0 ? [command, args] : ["sudo", ["-n", "--preserve-env=DEBIAN_FRONTEND", command, ...args]];
+  const [program, first] =
+    process.getuid() === 0 ? [command, args] : ["sudo", ["-n", "--preserve-env=DEBIAN_FRONTEND", command, ...args]];
   return spawnSync(program, first, options);
 }
 

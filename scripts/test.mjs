@@ -13,9 +13,18 @@ const results = [];
 const scratch = mkdtempSync(join(tmpdir(), "holdfast-test-"));
 
 function note(name, passed, failed, skipped, seconds, detail) {
-  results.push({ name, passed, failed, skipped, seconds: Math.round(seconds * 10) / 10, ...(detail ? { detail } : {}) });
+  results.push({
+    name,
+    passed,
+    failed,
+    skipped,
+    seconds: Math.round(seconds * 10) / 10,
+    ...(detail ? { detail } : {}),
+  });
   const verdict = failed > 0 ? "FAILED" : passed > 0 ? "ok" : "skipped";
-  console.log(`--- ${name}: ${verdict} (${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}; ${seconds.toFixed(1)} s)`);
+  console.log(
+    `--- ${name}: ${verdict} (${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}; ${seconds.toFixed(1)} s)`,
+  );
 }
 
 /** Runs one program under the pinned Node and counts it as one check, or as `count` says. */
@@ -47,18 +56,22 @@ step("lint and format", [tool("@biomejs/biome/bin/biome"), "check", "--error-on-
 
 const why = ensurePeers();
 const report = join(scratch, "unit.json");
-step("unit, import rules and scenarios in one process", [tool("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], {
-  env: { HOLDFAST_PEERS: why === undefined ? "yes" : "no" },
-  count(done) {
-    try {
-      const summary = JSON.parse(readFileSync(report, "utf8"));
-      const failed = summary.numFailedTests + (done.status !== 0 && summary.numFailedTests === 0 ? 1 : 0);
-      return { passed: summary.numPassedTests, failed, skipped: summary.numPendingTests };
-    } catch {
-      return { passed: 0, failed: 1 };
-    }
+step(
+  "unit, import rules and scenarios in one process",
+  [tool("vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+  {
+    env: { HOLDFAST_PEERS: why === undefined ? "yes" : "no" },
+    count(done) {
+      try {
+        const summary = JSON.parse(readFileSync(report, "utf8"));
+        const failed = summary.numFailedTests + (done.status !== 0 && summary.numFailedTests === 0 ? 1 : 0);
+        return { passed: summary.numPassedTests, failed, skipped: summary.numPendingTests };
+      } catch {
+        return { passed: 0, failed: 1 };
+      }
+    },
   },
-});
+);
 
 /** The lab's last line has one entry per run: { name, ok, … }. */
 function countLab(done) {
@@ -77,7 +90,11 @@ function countLab(done) {
 const skipped = [];
 if (why === undefined) {
   const which = full ? ["all", "--repeat", "3"] : ["short"];
-  step(`live scenarios (${which[0]})`, ["scripts/lab.mjs", ...which, "--json"], { capture: true, count: countLab, timeout_ms: full ? 4_500_000 : 600_000 });
+  step(`live scenarios (${which[0]})`, ["scripts/lab.mjs", ...which, "--json"], {
+    capture: true,
+    count: countLab,
+    timeout_ms: full ? 4_500_000 : 600_000,
+  });
   step("practice site, seen from outside", ["tests/practice/main.ts"], { timeout_ms: 120_000 });
   if (full) step("bench", ["scripts/bench.mjs", "--json"], { timeout_ms: 4_500_000 });
 } else {
@@ -90,7 +107,10 @@ const [passed, failed, left] = [sum("passed"), sum("failed"), sum("skipped")];
 for (const line of skipped) console.log(`Not run: ${line}`);
 if (full) {
   const file = join(root, "verify-full.json");
-  writeFileSync(file, `${JSON.stringify({ seconds: Math.round((Date.now() - started) / 1000), passed, failed, skipped: left, results }, null, 2)}\n`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ seconds: Math.round((Date.now() - started) / 1000), passed, failed, skipped: left, results }, null, 2)}\n`,
+  );
   console.log(`Summary: ${file}`);
 }
 console.log(`\nTook ${Math.round((Date.now() - started) / 1000)} s.`);
