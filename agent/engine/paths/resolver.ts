@@ -19,6 +19,7 @@ export class PathResolver {
   readonly #known = new Map<string, Known>();
   readonly #running = new Map<string, Promise<readonly string[]>>();
 
+  /** `servers`: addresses, or `address:port` for IPv4. None: those of the system. */
   constructor(clock: Clock, servers: readonly string[]) {
     this.#clock = clock;
     this.#servers = servers;
@@ -91,5 +92,5 @@ export class PathResolver {
 }
 
 function bracketed(server: string): string {
-  return server.includes(":") ? `[${server}]` : server;
+  return isIP(server) === 6 ? `[${server}]` : server;
 }

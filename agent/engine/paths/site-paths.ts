@@ -32,6 +32,12 @@ const STALE_MS = { wan: 120_000, lte: 600_000, modem: 600_000 } as const;
 /** A sleeping LTE radio may need a second to wake; a waiting call does not grant it that. */
 const QUIET_SUSPECT_MS = { wan: 250, lte: 1_250, modem: 1_250 } as const;
 
+const NO_IP: IpCommand = {
+  ask: () => Promise.resolve({ ok: false, error: "no link to watch" }),
+  onChange() {},
+  close() {},
+};
+
 /** The paths of the site file, watched. Built once; a changed path list means a new one. */
 export class SitePaths implements Paths {
   readonly #context: SitePathsContext;
@@ -42,7 +48,9 @@ export class SitePaths implements Paths {
   constructor(context: SitePathsContext) {
     this.#context = context;
     const { clock, log, config } = context;
-    this.#ip = context.ip ?? startIpCommand(clock);
+    // Practice has no interfaces of its own to watch.
+    const links = config.paths.some((path) => path.interface !== undefined);
+    this.#ip = context.ip ?? (links ? startIpCommand(clock) : NO_IP);
     this.#paths = config.paths.map(
       (path) =>
         new PathMonitor(

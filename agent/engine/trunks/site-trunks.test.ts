@@ -281,6 +281,28 @@ describe("a trunk over TCP", () => {
   });
 });
 
+describe("a trunk over TCP in a black hole", () => {
+  test("is down, and has a fresh connection and registration soon after the hole is gone", async () => {
+    const { clock, network, line, carrier } = await world(site("tcp", true));
+    await run(clock, 2_000);
+    const before = line.flow?.id;
+    network.setPaths(BOX_LTE, CARRIER, { cut: "black-hole" });
+    line.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 5_000);
+    expect(line.health.state).toBe("down");
+    expect(line.registration?.registered).toBe(false);
+    await run(clock, 300_000, 500);
+    expect(line.health.state).toBe("down");
+    const registered = carrier.requests.filter(({ method }) => method === "REGISTER").length;
+    network.setPaths(BOX_LTE, CARRIER, { cut: "none" });
+    await run(clock, 40_000, 250);
+    expect(line.health.state).toBe("up");
+    expect(line.flow?.id).not.toBe(before);
+    expect(line.registration?.registered).toBe(true);
+    expect(carrier.requests.filter(({ method }) => method === "REGISTER").length).toBe(registered + 1);
+  });
+});
+
 describe("a trunk's registration", () => {
   const challenge = (request: SipRequest) =>
     buildResponse(request, 401, {
