@@ -91,6 +91,8 @@ describe("the order", () => {
     clock.advance(60_000);
     ordinary();
     urgent();
+    // A cut takes a while to be got round; what happened meanwhile is still news.
+    clock.advance(20_000);
     connect();
     clock.advance(1000);
     expect(numbers()).toEqual([7, 6, 1, 2, 3, 4, 5]);
