@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { header, headerList } from "../sip/messages/headers.ts";
+import { header, headerList, setHeader } from "../sip/messages/headers.ts";
 import { sdpOf } from "../sip/messages/sdp.ts";
 import { sdp } from "./testing/memory-phone.ts";
 import { BOX, memorySite } from "./testing/memory-site.ts";
@@ -57,5 +57,75 @@ describe("phone to phone through the cloud (a spiral through the box)", () => {
     expect(alice.received.at(-1)).toMatchObject({ method: "BYE" });
     expect(site.relay.endpoints.size).toBe(0);
     expect(header(invite, "Call-ID")).toBe(header(tx.request, "Call-ID"));
+  });
+});
+
+describe("the dispatcher", () => {
+  test("an emergency call is seen before registration, limits and mode", async () => {
+    const site = await memorySite();
+    const stranger = await site.phone("nobody", "10.20.0.99");
+    for (let i = 0; i < 2_100; i++) void stranger.send(stranger.registerRequest());
+    await site.pass(10);
+    expect(site.parts.counters.all().limited_lan).toBeGreaterThan(0);
+    for (const to of ["911", "9911", "tel:911", "urn:service:sos", "sip:%39%31%31@anywhere.example"]) {
+      void stranger.send(stranger.inviteRequest(to));
+    }
+    await site.pass(20);
+    expect(site.calls.taken).toHaveLength(5);
+    expect(site.calls.taken.every((taken) => taken.startsWith("emergency "))).toBe(true);
+  });
+
+  test("who is neither in a LAN of the box nor a trunk gets no answer", async () => {
+    const site = await memorySite();
+    const outsider = await site.phone("101", "192.0.2.66");
+    void outsider.send(outsider.inviteRequest("911")).catch(() => {});
+    await site.pass(5_000);
+    expect(outsider.received).toEqual([]);
+    expect(site.calls.taken).toEqual([]);
+    expect(site.parts.counters.all().dropped_strangers).toBeGreaterThan(0);
+  });
+
+  test("OPTIONS to the box is answered by it, to others by the cloud", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    const ask = async (uri: string) => {
+      const request = { ...phone.inviteRequest(uri, ""), method: "OPTIONS" };
+      setHeader(request, "CSeq", "1 OPTIONS");
+      const answer = phone.send(request);
+      await site.pass(20);
+      return answer;
+    };
+    expect(header(await ask(`sip:${BOX}`), "Allow")).toContain("INVITE");
+    expect(site.pbx.received("OPTIONS")).toHaveLength(0);
+    expect((await ask("sip:pbx.example")).status).toBe(200);
+    expect(site.pbx.received("OPTIONS")).toHaveLength(1);
+  });
+
+  test("a method that the box does not know is 405 for the box, and passes to others", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    const request = { ...phone.inviteRequest(`sip:${BOX}`, ""), method: "JUMP" };
+    setHeader(request, "CSeq", "1 JUMP");
+    const answer = phone.send(request);
+    await site.pass(20);
+    expect((await answer).status).toBe(405);
+  });
+
+  test("what the cloud sends to nobody's token is ours to take as an inbound call", async () => {
+    const site = await memorySite();
+    const invite = (await site.phone("101", "10.20.0.101")).inviteRequest("+13035550100");
+    void site.pbx.sendRaw(invite, BOX, 5062);
+    await site.pass(20);
+    expect(site.calls.taken).toEqual(["inbound cloud sip:+13035550100@pbx.example"]);
+  });
+
+  test("what arrives before calls are resumed is handled after", async () => {
+    const site = await memorySite({ open: false });
+    const phone = await site.phone("101", "10.20.0.101");
+    void phone.send(phone.inviteRequest("911"));
+    await site.pass(20);
+    expect(site.calls.taken).toEqual([]);
+    site.parts.core.open();
+    expect(site.calls.taken).toHaveLength(1);
   });
 });

@@ -16,7 +16,6 @@ import { isDown, type Party, phoneParty, type Target } from "./calls/proxy-parti
 import type { Counters } from "./counters.ts";
 import { classify } from "./emergency/classify.ts";
 import { isInDialog, topRoute } from "./forwarding.ts";
-import type { LanSide } from "./lan-side.ts";
 import type { OwnUris } from "./own-uris.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
@@ -39,7 +38,6 @@ export interface CoreContext {
   readonly calls: CallsPort;
   readonly callers: Callers;
   readonly own: OwnUris;
-  readonly lan: LanSide;
   readonly counters: Counters;
   config(): SiteConfig;
   aors(): AddressesOfRecord;
@@ -62,7 +60,7 @@ const HELD_MAX = 2000;
 const LAN_LIMIT = { per_second: 200, burst: 2000 } as const;
 
 /**
- * Takes every request and says who handles it. The order is the product: an emergency call is seen before anything
+ * Takes every request of a trunk or a LAN and says who handles it. The order is the product: an emergency call is seen before anything
  * that could refuse it.
  */
 export class Core {
@@ -93,12 +91,9 @@ export class Core {
   }
 
   #request(tx: ServerTransaction, flow: Flow): void {
-    const { trunks, lan, counters } = this.#context;
-    const trunk = trunks.of(flow);
-    if (trunk !== undefined) this.#fromTrunk(tx, { kind: "trunk", trunk, flow });
-    else if (lan.of(flow) !== undefined) this.#fromLan(tx, flow);
-    // A stranger gets no answer: none that tells him that somebody is here.
-    else counters.count("dropped_strangers");
+    const trunk = this.#context.trunks.of(flow);
+    if (trunk === undefined) this.#fromLan(tx, flow);
+    else this.#fromTrunk(tx, { kind: "trunk", trunk, flow });
   }
 
   #fromLan(tx: ServerTransaction, flow: Flow): void {
@@ -323,12 +318,8 @@ export class Core {
   }
 
   #ack(ack: SipRequest, flow: Flow): void {
-    const { trunks, lan, calls, proxy, counters } = this.#context;
+    const { trunks, calls, proxy, counters } = this.#context;
     const trunk = trunks.of(flow);
-    if (trunk === undefined && lan.of(flow) === undefined) {
-      counters.count("dropped_strangers");
-      return;
-    }
     if (calls.owns(ack)) {
       calls.onAck(ack, flow);
       return;

@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import type { Relay } from "../media/relay.ts";
 import type { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
+import type { Admission } from "./admission.ts";
 import { Callers } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
 import { SipProxy } from "./calls/proxy.ts";
@@ -27,6 +28,8 @@ export interface EnginePartsContext {
   readonly log: Log;
   readonly transport: TransportLayer;
   readonly transactions: TransactionLayer;
+  /** In front of the transaction layer. */
+  readonly admission: Admission;
   readonly trunks: Trunks;
   readonly relay: Relay;
   readonly alarms: AlarmBoard;
@@ -95,6 +98,8 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   const tokens = new OwnTokens(context.tokenKey);
   const own = new OwnUris(tokens, trunks, context.config());
   const lan = new LanSide(context.config());
+  context.admission.admits = (flow) => lan.of(flow) !== undefined || trunks.of(flow) !== undefined;
+  context.admission.onStranger = () => counters.count("dropped_strangers");
   const digest = new PhoneDigest(clock, context.config());
   const store = new BindingStore(clock, aors, (change) => context.onBinding(change));
   const strangers = new StrangerWatch(clock, alarms);
@@ -122,7 +127,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   const proxy = new SipProxy({ ...shared, media, watcher: context.watcher });
   const calls = context.calls(store);
   const callers = new Callers(store, digest, () => aors);
-  const core = new Core({ ...shared, registrar, proxy, calls, callers, lan, counters, aors: () => aors });
+  const core = new Core({ ...shared, registrar, proxy, calls, callers, counters, aors: () => aors });
   return {
     core,
     calls,

@@ -10,12 +10,14 @@ import type { EngineStatus } from "../base/status.ts";
 import type { Relay } from "../media/relay.ts";
 import { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
+import { Admission } from "./admission.ts";
 import { Calls } from "./calls/calls.ts";
 import { Passages } from "./calls/passages.ts";
 import { readiness } from "./emergency/readiness.ts";
 import { assembleEngine, type EngineParts } from "./engine-parts.ts";
 import { Failover } from "./failover/runner.ts";
 import { Names } from "./names/names.ts";
+import { NetWatch } from "./net-watch.ts";
 import { SitePaths } from "./paths/site-paths.ts";
 import type { BindingChange } from "./registrar/binding-store.ts";
 import { routingView } from "./routing/view.ts";
@@ -69,6 +71,7 @@ export class SiteEngine {
   readonly #failover: Failover;
   readonly #passages: Passages;
   readonly #names: Names;
+  readonly #net: NetWatch;
   readonly #timers: Timer[] = [];
   readonly #listening = new Set<string>();
   #closed = false;
@@ -84,8 +87,9 @@ export class SiteEngine {
     this.#started_ms = clock.now();
     const record = (event: HoldfastEvent) => this.#record(event);
     const shared = { config, clock, log, alarms, events, record };
+    const admission = new Admission(transport);
     const transactions = new TransactionLayer({
-      transport,
+      transport: admission.transport,
       clock,
       onHandlerError: (error) => log.error("a request handler failed", { error: stackOf(error) }),
     });
@@ -105,6 +109,7 @@ export class SiteEngine {
       log,
       transport,
       transactions,
+      admission,
       trunks: this.#trunks,
       relay,
       alarms,
@@ -135,6 +140,7 @@ export class SiteEngine {
     if (calls === undefined) throw new Error("calls were not built");
     this.#calls = calls;
     this.#names = new Names({ ...shared, paths: this.#paths });
+    this.#net = new NetWatch(shared);
     calls.adoptCallbacks(before.callbacks);
     this.#parts.store.restore(before.bindings, before.bindings_written_wall);
   }
@@ -159,6 +165,7 @@ export class SiteEngine {
     });
     // Calls hear of a path before its trunks do: a 911 attempt is hedged on it.
     this.#paths.onChange((path) => {
+      this.#net.changed();
       this.#calls.pathChanged(path);
       for (const trunk of this.#trunks.all()) if (trunk.path.id === path.id) this.#parts.core.trunkChanged(trunk);
       this.#context.changed();
@@ -172,6 +179,7 @@ export class SiteEngine {
     this.#trunks.start();
     this.#failover.start();
     void this.#startNames();
+    this.#net.start();
     await this.#calls.resume();
     this.#parts.core.open();
     this.#timers.push(
@@ -284,6 +292,7 @@ export class SiteEngine {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#failover.close();
+    this.#net.close();
     await this.#names.close();
     await this.#trunks.close();
     this.#paths.close();

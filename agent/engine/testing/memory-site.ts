@@ -12,6 +12,7 @@ import { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { MemoryNetwork } from "../../sip/transport/memory-network.ts";
+import { Admission } from "../admission.ts";
 import type { CallsPort } from "../calls/calls-port.ts";
 import { assembleEngine, type EngineParts } from "../engine-parts.ts";
 import type { Path } from "../paths/path.ts";
@@ -121,7 +122,9 @@ export interface MemorySite {
   restart(): Promise<void>;
 }
 
-export async function memorySite(options: { config?: SiteConfig; challenge?: boolean } = {}): Promise<MemorySite> {
+export async function memorySite(
+  options: { config?: SiteConfig; challenge?: boolean; open?: boolean } = {},
+): Promise<MemorySite> {
   const config = options.config ?? siteConfig();
   const clock = new ManualClock();
   const network = new MemoryNetwork({ clock });
@@ -140,7 +143,8 @@ export async function memorySite(options: { config?: SiteConfig; challenge?: boo
 
   const build = async () => {
     const transport = network.transport();
-    const transactions = new TransactionLayer({ transport, clock });
+    const admission = new Admission(transport);
+    const transactions = new TransactionLayer({ transport: admission.transport, clock });
     const lan = config.lans[0];
     for (const protocol of ["udp", "tcp"] as const) {
       await transport.listen({ protocol, address: BOX, port: lan?.sip_port ?? 5060 });
@@ -196,6 +200,7 @@ export async function memorySite(options: { config?: SiteConfig; challenge?: boo
       log: silentLog,
       transport,
       transactions,
+      admission,
       trunks,
       relay,
       alarms,
@@ -206,7 +211,7 @@ export async function memorySite(options: { config?: SiteConfig; challenge?: boo
       onBinding: (change) => void changes.push(change),
       calls: () => calls,
     });
-    parts.core.open();
+    if (options.open !== false) parts.core.open();
     return { transport, parts, trunk };
   };
 

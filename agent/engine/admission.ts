@@ -1,0 +1,37 @@
+import type { Flow } from "../sip/transport/flow.ts";
+import type { TransportLayer } from "../sip/transport/transport.ts";
+
+/**
+ * Keeps requests of strangers from the transaction layer, where each would hold a transaction and an INVITE would earn
+ * a 100 by itself. Responses pass: they match a request of ours or are stray.
+ */
+export class Admission {
+  /** What the transaction layer is to be built on. */
+  readonly transport: TransportLayer;
+  /** Who is known; nobody until this is set. */
+  admits: (flow: Flow) => boolean = () => false;
+  /** Called for each request that was thrown away. */
+  onStranger: () => void = () => {};
+
+  constructor(transport: TransportLayer) {
+    this.transport = {
+      listen: (at) => transport.listen(at),
+      flowTo: (destination) => transport.flowTo(destination),
+      send: (flow, message, onError) => transport.send(flow, message, onError),
+      flowForResponse: (response, flow) => transport.flowForResponse(response, flow),
+      sentBy: (flow) => transport.sentBy(flow),
+      close: (flow) => transport.close(flow),
+      onMessage: (handler) =>
+        transport.onMessage((message, flow, bytes) => {
+          if (message.kind === "response" || this.admits(flow)) handler(message, flow, bytes);
+          else this.onStranger();
+        }),
+      onMalformed: (handler) => transport.onMalformed(handler),
+      onFlowClosed: (handler) => transport.onFlowClosed(handler),
+      onPong: (handler) => transport.onPong(handler),
+      tap: (tap) => transport.tap(tap),
+      counters: transport.counters,
+      shutdown: () => transport.shutdown(),
+    };
+  }
+}
