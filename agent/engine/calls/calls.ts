@@ -23,7 +23,8 @@ import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
 import { CallJournal, type CallRecord } from "./journal.ts";
-import { displayNameOf, type RingStage, type RingTarget, TrunkCall } from "./trunk-call.ts";
+import type { RingTarget } from "./ring-leg.ts";
+import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
 import { identify } from "./trunk-invite.ts";
 
 export type { CallsContext } from "./call-context.ts";
@@ -32,6 +33,11 @@ export type { CallsContext } from "./call-context.ts";
 const LOST_PATH_MS = 5 * 60_000;
 /** A PSAP's return call rings the 911 phone alone for so long, then the main group too. */
 const CALLBACK_ALONE_MS = 15_000;
+
+/** How calls of ours are named at the relay, where others have endpoints too. */
+const OWN_CALL_ID = /^[0-9a-z]{20}$/;
+const STRAY_AGAIN_MS = 1000;
+const STRAY_TRIES = 30;
 
 /** Every call whose dialogs the box owns: emergency calls, and calls of the main number over trunks. */
 export class Calls implements CallsPort {
@@ -278,17 +284,21 @@ export class Calls implements CallsPort {
       this.#calls.add(call);
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
-    await this.#dropStrayEndpoints(new Set(calls.map(({ id }) => id)));
+    await this.#dropStrayEndpoints(STRAY_TRIES);
   }
 
   /** Endpoints of calls that had not been answered when the engine died: nobody will hang those up. */
-  async #dropStrayEndpoints(known: ReadonlySet<string>): Promise<void> {
-    const { relay, log } = this.#context;
-    if (!relay.connected) return;
+  async #dropStrayEndpoints(tries: number): Promise<void> {
+    const { relay, log, clock } = this.#context;
+    if (!relay.connected) {
+      // The media process may come later than the engine.
+      if (tries > 0) clock.after(STRAY_AGAIN_MS, () => void this.#dropStrayEndpoints(tries - 1));
+      return;
+    }
     try {
-      const stray = new Set(
-        (await relay.list()).map(({ call_id }) => call_id).filter((id) => /^[0-9a-z]{20}$/.test(id) && !known.has(id)),
-      );
+      const open = await relay.list();
+      const known = new Set([...this.#calls].map(({ id }) => id));
+      const stray = new Set(open.map(({ call_id }) => call_id).filter((id) => OWN_CALL_ID.test(id) && !known.has(id)));
       await Promise.all([...stray].map((id) => relay.closeCall(id)));
     } catch (error) {
       log.warn("media relay", { what: "list", error: errorText(error) });

@@ -4,11 +4,10 @@ import { Runner } from "../../base/fsm.ts";
 import { token } from "../../base/ids.ts";
 import type { CallStatus } from "../../base/status.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { callIdOf, cseqOf, header, headerValues } from "../../sip/messages/headers.ts";
-import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { callIdOf, cseqOf, headerValues } from "../../sip/messages/headers.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import type { Flow } from "../../sip/transport/flow.ts";
 import type { RouteFacts } from "../emergency/attempt-timing.ts";
 import {
   type AttemptsEffect,
@@ -19,20 +18,17 @@ import {
   attemptsOf,
   finished,
 } from "../emergency/attempts.ts";
-import type { EmergencyTarget } from "../emergency/classify.ts";
 import { routeFacts } from "../emergency/emergency-routes.ts";
-import type { ResolvedLocation } from "../emergency/location.ts";
 import type { Path } from "../paths/path.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
+import { type AttemptContent, EmergencyAttempt } from "./emergency-attempt.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
-import { OutgoingInvite } from "./outgoing-invite.ts";
-import { type CallerIdentity, newCallId, trunkInvite } from "./trunk-invite.ts";
 
 /** What an emergency call asks of the collection that it is in. */
 export interface EmergencyHost {
@@ -50,28 +46,8 @@ export interface EmergencyHost {
 }
 
 /** What is known of an emergency call from the first moment. */
-export interface EmergencyFacts {
-  readonly target: EmergencyTarget;
-  readonly identity: CallerIdentity;
-  readonly callerNumber: string;
-  readonly location: ResolvedLocation;
+export interface EmergencyFacts extends AttemptContent {
   readonly data: EmergencyData;
-}
-
-interface RunningAttempt {
-  readonly id: number;
-  readonly trunk: Trunk;
-  readonly side: MediaSide;
-  readonly token: string;
-  readonly callId: string;
-  readonly fromTag: string;
-  cseq: number;
-  invite: OutgoingInvite | undefined;
-  sent_ms: number | undefined;
-  responded: boolean;
-  /** SDP of the last provisional or answer, by fork; "" for a provisional. */
-  readonly sdp: Map<string, string>;
-  challenge: SipResponse | undefined;
 }
 
 /** Carries out what the attempts machine decides: one caller, several attempts, one of them bridged. */
@@ -85,7 +61,7 @@ export class EmergencyCall implements OwnedCall {
   readonly #started_ms: number;
   readonly #media: CallMedia;
   readonly #machine: Runner<AttemptsState, AttemptsInput, AttemptsEffect>;
-  readonly #running = new Map<number, RunningAttempt>();
+  readonly #running = new Map<number, EmergencyAttempt>();
   readonly #timers = new Map<string, Timer>();
   readonly #callerSide: MediaSide;
   #caller: IncomingInvite | undefined;
@@ -317,10 +293,10 @@ export class EmergencyCall implements OwnedCall {
   #perform(effect: AttemptsEffect, state: AttemptsState): void {
     switch (effect.type) {
       case "start":
-        void this.#start(effect);
+        this.#start(effect);
         break;
       case "resend":
-        void this.#resend(effect);
+        void this.#running.get(effect.attempt)?.send(effect, effect.credentials);
         break;
       case "probe":
         this.#context.trunks.get(effect.trunk)?.path.suspect("an emergency call waits for its first response");
@@ -344,10 +320,10 @@ export class EmergencyCall implements OwnedCall {
         void this.#answer(effect.attempt, effect.fork);
         break;
       case "cancel":
-        this.#running.get(effect.attempt)?.invite?.cancel(this.#answered === undefined ? [] : [ELSEWHERE]);
+        this.#running.get(effect.attempt)?.cancel(this.#answered === undefined ? [] : [ELSEWHERE]);
         break;
       case "release":
-        this.#running.get(effect.attempt)?.invite?.release(effect.fork);
+        this.#running.get(effect.attempt)?.release(effect.fork);
         break;
       case "hang_up_callee":
         this.#hangUp("callee", effect.attempt, effect.fork);
@@ -394,136 +370,40 @@ export class EmergencyCall implements OwnedCall {
     }
   }
 
-  async #start(effect: Extract<AttemptsEffect, { type: "start" }>): Promise<void> {
+  #start(effect: Extract<AttemptsEffect, { type: "start" }>): void {
     const trunk = this.#context.trunks.get(effect.trunk);
     const flow = trunk?.flow;
-    if (trunk === undefined || flow === undefined || flow.closed) {
-      this.#feed({ type: "send_error", attempt: effect.attempt });
+    const caller = this.#caller;
+    const id = effect.attempt;
+    if (trunk === undefined || flow === undefined || flow.closed || caller === undefined) {
+      this.#feed({ type: "send_error", attempt: id });
       return;
     }
-    const attempt: RunningAttempt = {
-      id: effect.attempt,
+    const attempt = new EmergencyAttempt({
+      context: this.#context,
+      media: this.#media,
+      content: this.facts,
+      caller: { request: caller.request, sdp: caller.sdp, side: this.#callerSide },
+      id,
       trunk,
-      side: mediaSide(`attempt-${effect.attempt}`, trunk.path.localAddress ?? trunk.local.address, flow.remote.address),
-      token: token(),
-      callId: newCallId(),
-      fromTag: token(8),
-      cseq: 0,
-      invite: undefined,
-      sent_ms: undefined,
-      responded: false,
-      sdp: new Map(),
-      challenge: undefined,
-    };
-    this.#running.set(effect.attempt, attempt);
+      flow,
+      handlers: {
+        feed: (input) => this.#feed(input),
+        isTrying: () => this.#machine.state.attempts.find((each) => each.id === id)?.phase === "trying",
+        onSent: () => {
+          if (!this.#sent) this.#host.reached(this);
+          this.#sent = true;
+        },
+      },
+    });
+    this.#running.set(id, attempt);
     this.#host.own(attempt.token, this);
-    await this.#send(attempt, flow, effect, undefined);
-  }
-
-  async #resend(effect: Extract<AttemptsEffect, { type: "resend" }>): Promise<void> {
-    const attempt = this.#running.get(effect.attempt);
-    if (attempt?.invite === undefined) return;
-    const credentials = attempt.challenge === undefined ? undefined : attempt.invite.credentials(attempt.challenge);
-    await this.#send(attempt, attempt.invite.flow, { ...effect, credentials: false }, credentials);
-  }
-
-  async #send(
-    attempt: RunningAttempt,
-    flow: Flow,
-    how: { readonly location: boolean; readonly credentials: boolean; readonly retransmit_at_ms: readonly number[] },
-    credentials: Header | undefined,
-  ): Promise<void> {
-    const { clock } = this.#context;
-    const offer = this.#caller?.sdp;
-    const sdp = offer === undefined ? undefined : await this.#media.offer(this.#callerSide, attempt.side, offer);
-    // Ports were waited for: by now the caller may be gone, or another attempt may have been answered.
-    const phase = this.#machine.state.attempts.find(({ id }) => id === attempt.id)?.phase;
-    if (phase !== "trying") {
-      this.#feed({ type: "timeout", attempt: attempt.id });
-      return;
-    }
-    attempt.invite ??= this.#newInvite(attempt, flow);
-    attempt.cseq++;
-    attempt.sent_ms ??= clock.now();
-    const { facts } = this;
-    const invite = trunkInvite({
-      trunk: attempt.trunk,
-      contact: attempt.trunk.contact(attempt.token),
-      number: facts.target.digits,
-      callId: attempt.callId,
-      fromTag: attempt.fromTag,
-      cseq: attempt.cseq,
-      maxForwards: 70,
-      callerNumber: facts.callerNumber,
-      displayName: facts.identity.extension?.name,
-      phoneFrom: this.#caller === undefined ? undefined : header(this.#caller.request, "From"),
-      sdp,
-      emergency: {
-        location: how.location ? facts.location : undefined,
-        instance: facts.identity.instance,
-        wall_ms: clock.wall(),
-      },
-      headers: [
-        ...(attempt.trunk.kind === "pbx" && credentials === undefined ? this.#callerCredentials() : []),
-        ...(credentials === undefined ? [] : [credentials]),
-      ],
-    });
-    attempt.invite.send(invite, how.retransmit_at_ms);
-    if (!this.#sent) this.#host.reached(this);
-    this.#sent = true;
-  }
-
-  #newInvite(attempt: RunningAttempt, flow: Flow): OutgoingInvite {
-    const { trunk, id } = attempt;
-    const answerer = answererFor(trunk, this.facts.identity.extension, this.#context.config());
-    const parts = { token: attempt.token, contact: trunk.contact(attempt.token), flow, answerer };
-    return new OutgoingInvite(this.#context, parts, {
-      onProvisional: (response, sdp) => {
-        this.#firstResponse(attempt, response.status);
-        if (sdp !== undefined) attempt.sdp.set("", sdp);
-        this.#feed({ type: "provisional", attempt: id, status: response.status, early_media: sdp !== undefined });
-      },
-      onAnswer: (fork, sdp) => {
-        this.#firstResponse(attempt, 200);
-        if (sdp !== undefined) attempt.sdp.set(fork, sdp);
-        this.#feed({ type: "answer", attempt: id, fork });
-      },
-      onRefusal: (response) => {
-        const { status } = response;
-        this.#firstResponse(attempt, status);
-        const challenged = status === 401 || status === 407;
-        if (challenged) attempt.challenge = response;
-        const box = challenged && attempt.invite?.credentials(response) !== undefined;
-        const challenge = challenged ? (box ? "box" : trunk.kind === "pbx" ? "caller" : undefined) : undefined;
-        this.#feed({ type: "refusal", attempt: id, status, challenge });
-      },
-      onTimeout: () => this.#feed({ type: "timeout", attempt: id }),
-      onSendError: ({ code, detail }) => {
-        trunk.observe({ kind: "send_error", detail: `${code} ${detail}` });
-        this.#feed({ type: "send_error", attempt: id });
-      },
-    });
-  }
-
-  #firstResponse(attempt: RunningAttempt, status: number): void {
-    if (attempt.responded || attempt.sent_ms === undefined) return;
-    attempt.responded = true;
-    const after_ms = this.#context.clock.now() - attempt.sent_ms;
-    attempt.trunk.observe({ kind: "first_response", method: "INVITE", after_ms, status });
-  }
-
-  /** What a phone has brought along for its PBX. */
-  #callerCredentials(): Header[] {
-    const request = this.#caller?.request;
-    if (request === undefined) return [];
-    return ["Authorization", "Proxy-Authorization"].flatMap((name) =>
-      headerValues(request, name).map((value) => ({ name, value })),
-    );
+    void attempt.send(effect, false);
   }
 
   #earlyMedia(id: number): void {
     const attempt = this.#running.get(id);
-    const sdp = attempt?.sdp.get("");
+    const sdp = attempt?.early;
     if (attempt === undefined || sdp === undefined || this.#caller === undefined) return;
     const offer = this.#caller.sdp;
     // Without an offer from the caller this SDP is one, and early media would need his answer: ringing is told instead.
@@ -534,7 +414,7 @@ export class EmergencyCall implements OwnedCall {
   async #answer(id: number, fork: string): Promise<void> {
     const attempt = this.#running.get(id);
     const caller = this.#caller;
-    if (attempt?.invite === undefined || caller === undefined) return;
+    if (attempt === undefined || caller === undefined) return;
     const { clock } = this.#context;
     this.#answered = {
       wall: clock.wall(),
@@ -542,19 +422,19 @@ export class EmergencyCall implements OwnedCall {
       trunk: attempt.trunk.id,
       path: attempt.trunk.path.id,
     };
-    const theirs = attempt.sdp.get(fork) ?? attempt.sdp.get("");
+    const theirs = attempt.answerOf(fork);
     const offer = caller.sdp;
     let seen: string | undefined;
     if (offer === undefined) {
       seen = theirs === undefined ? undefined : await this.#media.offer(attempt.side, this.#callerSide, theirs);
     } else {
-      attempt.invite.accept(fork);
+      attempt.accept(fork);
       seen = theirs === undefined ? undefined : this.#media.answer(attempt.side, this.#callerSide, theirs, offer);
     }
     if (this.#machine.state.name !== "answered") return;
     const given = caller.given;
     const callerLeg = caller.answer(seen);
-    const calleeLeg = attempt.invite.leg(fork);
+    const calleeLeg = attempt.leg(fork);
     if (callerLeg === undefined || calleeLeg === undefined) {
       this.#context.log.error("the caller's INVITE makes no dialog", { call: this.id });
       return;
@@ -573,16 +453,16 @@ export class EmergencyCall implements OwnedCall {
   #callerAcked(sdp: string | undefined): void {
     const { bridged } = this.#machine.state;
     const attempt = bridged === undefined ? undefined : this.#running.get(bridged.attempt);
-    if (bridged === undefined || attempt?.invite === undefined) return;
+    if (bridged === undefined || attempt === undefined) return;
     if (this.#caller?.sdp === undefined) {
-      const theirs = attempt.sdp.get(bridged.fork);
+      const theirs = attempt.answerOf(bridged.fork);
       const seen =
         sdp === undefined || theirs === undefined
           ? undefined
           : this.#media.answer(this.#callerSide, attempt.side, sdp, theirs);
-      attempt.invite.accept(bridged.fork, seen);
+      attempt.accept(bridged.fork, seen);
     } else if (this.#reoffer !== undefined) {
-      const theirs = attempt.sdp.get(bridged.fork);
+      const theirs = attempt.answerOf(bridged.fork);
       this.#bridge?.reoffer("caller", this.#reoffer, (answer) => {
         if (theirs !== undefined) this.#media.answer(this.#callerSide, attempt.side, answer, theirs);
       });
@@ -605,7 +485,7 @@ export class EmergencyCall implements OwnedCall {
 
   #hangUp(end: End, attempt: number, fork: string): void {
     if (this.#bridge !== undefined) this.#bridge.hangUp(end);
-    else if (end === "callee") this.#running.get(attempt)?.invite?.release(fork);
+    else if (end === "callee") this.#running.get(attempt)?.release(fork);
     else this.#caller?.refuse(480, "The answered leg hung up");
   }
 

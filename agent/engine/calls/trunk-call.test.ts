@@ -195,6 +195,18 @@ describe("the main number, inbound", () => {
     expect(world.phone2.calls).toHaveLength(1);
   });
 
+  test("a phone that cannot be reached any more does not keep the others from ringing", async () => {
+    const world = await createWorld();
+    world.register("ext-101", world.phone);
+    world.register("ext-102", world.phone2);
+    const [first] = world.bindings.splice(0, 1);
+    if (first !== undefined) world.bindings.unshift({ ...first, local_address: "10.99.0.1" });
+    const call = world.inbound(world.lte, "lte-trunk", "+13035550100");
+    await world.advance(30);
+    expect(call.final?.status).toBe(200);
+    expect(world.phone2.calls).toHaveLength(1);
+  });
+
   test("nobody registered: 480", async () => {
     const world = await createWorld();
     const call = world.inbound(world.lte, "lte-trunk", "+13035550100");

@@ -1,39 +1,28 @@
 import type { Timer } from "../../base/clock.ts";
 import type { CallData, EventData, EventType } from "../../base/events.ts";
 import { token } from "../../base/ids.ts";
-import type { Binding } from "../../base/snapshot.ts";
 import type { CallStatus } from "../../base/status.ts";
-import { buildRequest, buildResponse } from "../../sip/messages/build.ts";
-import { header, headerValues } from "../../sip/messages/headers.ts";
-import type { Header, SipRequest } from "../../sip/messages/message.ts";
+import { buildResponse } from "../../sip/messages/build.ts";
+import { header } from "../../sip/messages/headers.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import type { Flow } from "../../sip/transport/flow.ts";
-import { inBrackets } from "../../sip/transport/ip-address.ts";
-import { responseWindow } from "../emergency/attempt-timing.ts";
-import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { Path } from "../paths/path.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
-import { type Answerer, answererFor } from "./credentials.ts";
-import { ALLOW, ELSEWHERE, IncomingInvite, sdpContent } from "./incoming-invite.ts";
+import { answererFor } from "./credentials.ts";
+import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
-import { OutgoingInvite } from "./outgoing-invite.ts";
-import { newCallId, trunkInvite } from "./trunk-invite.ts";
+import { RingLeg, type RingTarget } from "./ring-leg.ts";
 
 export interface TrunkCallHost {
   readonly journal: CallJournal;
   own(token: string, call: OwnedCall): void;
   gone(call: OwnedCall): void;
 }
-
-/** Somebody to ring. */
-export type RingTarget =
-  | { readonly kind: "trunk"; readonly trunk: Trunk; readonly number: string }
-  | { readonly kind: "phone"; readonly binding: Binding };
 
 /** Targets that ring together. The next stage begins when all of these failed, or after `patience_ms` beside them. */
 export interface RingStage {
@@ -49,26 +38,6 @@ export interface TrunkCallPlan {
   readonly stages: readonly RingStage[];
   /** The trunk of the caller's side, for an inbound call. */
   readonly from: Trunk | undefined;
-}
-
-interface Ringing {
-  readonly target: RingTarget;
-  readonly side: MediaSide;
-  readonly token: string;
-  readonly callId: string;
-  readonly fromTag: string;
-  readonly answerer: Answerer | undefined;
-  cseq: number;
-  invite: OutgoingInvite | undefined;
-  state: "ringing" | "answered" | "releasing" | "over";
-  /** No response came within the window: the next stage has been started. */
-  passed: boolean;
-  authenticated: boolean;
-  credentials: Header | undefined;
-  sent_ms: number;
-  responded: boolean;
-  readonly sdp: Map<string, string>;
-  timer: Timer | undefined;
 }
 
 /** How long a call may ring at all (Timer C of RFC 3261 §16.6 is longer than 3 minutes; people give up before). */
@@ -87,12 +56,14 @@ export class TrunkCall implements OwnedCall {
   readonly #callerSide: MediaSide;
   readonly #started_wall: number;
   readonly #started_ms: number;
-  readonly #ringing: Ringing[] = [];
+  readonly #legs: RingLeg[] = [];
   #caller: IncomingInvite | undefined;
   #bridge: Bridge | undefined;
-  #winner: { readonly ringing: Ringing; readonly fork: string } | undefined;
+  #winner: { readonly leg: RingLeg; readonly fork: string } | undefined;
   #answered: { readonly wall: number; readonly ms: number } | undefined;
   #data: CallData;
+  /** Legs beside which the next stage has been started. */
+  readonly #passed = new Set<RingLeg>();
   #rings = false;
   #best = DEFAULT_STATUS;
   #stageTimer: Timer | undefined;
@@ -172,15 +143,13 @@ export class TrunkCall implements OwnedCall {
 
   trunkChanged(changed: Trunk): void {
     if (changed.health.state !== "down" && changed.path.health.state !== "down") return;
-    for (const ringing of this.#ringing) {
-      if (ringing.target.kind === "trunk" && ringing.target.trunk.id === changed.id) this.#pass(ringing);
-    }
+    for (const leg of [...this.#legs]) if (leg.trunk?.id === changed.id) this.#pass(leg);
   }
 
   giveWay(path: string): void {
     const trunk = this.#data.trunk === undefined ? undefined : this.#context.trunks.get(this.#data.trunk);
     const onPath = this.#data.path === path || trunk?.path.id === path;
-    const rings = this.#ringing.some(({ target }) => target.kind === "trunk" && target.trunk.path.id === path);
+    const rings = this.#legs.some((leg) => leg.state === "ringing" && leg.trunk?.path.id === path);
     if (!onPath && !rings) return;
     if (this.#bridge === undefined) this.#refuse(503, "An emergency call needs the line");
     else {
@@ -244,201 +213,58 @@ export class TrunkCall implements OwnedCall {
     if (stage.patience_ms !== undefined) {
       this.#stageTimer = this.#context.clock.after(stage.patience_ms, () => this.#nextStage());
     }
-    for (const target of stage.targets) void this.#ring(target);
-    if (stage.targets.length === 0) this.#settle();
+    // All are there before the first starts: one that fails at once must not look like the last one.
+    const legs = stage.targets.flatMap((target) => this.#newLeg(target) ?? []);
+    for (const leg of legs) leg.start();
+    if (legs.length === 0) this.#settle();
   }
 
-  async #ring(target: RingTarget): Promise<void> {
-    const flow = target.kind === "trunk" ? target.trunk.flow : this.#flowTo(target.binding);
-    const local =
-      target.kind === "trunk"
-        ? (target.trunk.path.localAddress ?? target.trunk.local.address)
-        : target.binding.local_address;
-    const ringing: Ringing = {
-      target,
-      side: mediaSide(`callee-${this.#ringing.length + 1}`, local, flow?.remote.address ?? ""),
-      token: token(),
-      callId: newCallId(),
-      fromTag: token(8),
-      answerer: target.kind === "trunk" ? answererFor(target.trunk, undefined, this.#context.config()) : undefined,
-      cseq: 0,
-      invite: undefined,
-      state: "ringing",
-      passed: false,
-      authenticated: false,
-      credentials: undefined,
-      sent_ms: this.#context.clock.now(),
-      responded: false,
-      sdp: new Map(),
-      timer: undefined,
-    };
-    this.#ringing.push(ringing);
-    if (flow === undefined || flow.closed) {
-      this.#failed(ringing, 503);
-      return;
-    }
-    this.#host.own(ringing.token, this);
-    if (target.kind === "trunk") {
-      const { window_ms } = responseWindow(routeFacts(target.trunk, new Set()));
-      ringing.timer = this.#context.clock.after(window_ms, () => this.#pass(ringing));
-    }
-    await this.#send(ringing, flow);
-  }
-
-  #flowTo(binding: Binding): Flow {
-    return this.#context.transport.flowTo({
-      protocol: binding.transport,
-      address: binding.source_address,
-      port: binding.source_port,
-      local_address: binding.local_address,
-      ...(binding.transport === "udp" ? { local_port: binding.local_port } : {}),
-    });
-  }
-
-  async #send(ringing: Ringing, flow: Flow): Promise<void> {
-    const offer = this.#caller?.sdp;
-    const sdp = offer === undefined ? undefined : await this.#media.offer(this.#callerSide, ringing.side, offer);
-    if (ringing.state !== "ringing" || this.#ended) {
-      ringing.state = "over";
-      return;
-    }
-    ringing.invite ??= this.#newInvite(ringing, flow);
-    ringing.cseq++;
-    ringing.invite.send(
-      ringing.target.kind === "trunk"
-        ? this.#trunkInvite(ringing, ringing.target, sdp)
-        : this.#phoneInvite(ringing, ringing.target.binding, flow, sdp),
-    );
-  }
-
-  #contactOf(ringing: Ringing, flow: Flow): string {
-    if (ringing.target.kind === "trunk") return ringing.target.trunk.contact(ringing.token);
-    const { address, port } = this.#context.transport.sentBy(flow);
-    const transport = flow.protocol === "udp" ? "" : `;transport=${flow.protocol}`;
-    return `sip:${ringing.token}@${inBrackets(address)}:${port}${transport}`;
-  }
-
-  #newInvite(ringing: Ringing, flow: Flow): OutgoingInvite {
-    const { target } = ringing;
-    const trunk = target.kind === "trunk" ? target.trunk : undefined;
-    const contact = this.#contactOf(ringing, flow);
-    const seen = (status: number) => {
-      ringing.timer?.cancel();
-      if (ringing.responded) return;
-      ringing.responded = true;
-      const after_ms = this.#context.clock.now() - ringing.sent_ms;
-      trunk?.observe({ kind: "first_response", method: "INVITE", after_ms, status });
-    };
-    const parts = { token: ringing.token, contact, flow, answerer: ringing.answerer };
-    const invite: OutgoingInvite = new OutgoingInvite(this.#context, parts, {
-      onProvisional: (response, sdp) => {
-        seen(response.status);
-        if (sdp !== undefined) ringing.sdp.set("", sdp);
-        this.#progress(ringing, response.status, sdp);
-      },
-      onAnswer: (fork, sdp) => {
-        seen(200);
-        if (sdp !== undefined) ringing.sdp.set(fork, sdp);
-        void this.#answer(ringing, fork);
-      },
-      onRefusal: (response) => {
-        seen(response.status);
-        const challenged = response.status === 401 || response.status === 407;
-        const credentials = challenged && !ringing.authenticated ? invite.credentials(response) : undefined;
-        if (credentials !== undefined && ringing.state === "ringing") {
-          ringing.authenticated = true;
-          ringing.credentials = credentials;
-          void this.#send(ringing, flow);
-        } else this.#failed(ringing, challenged ? 403 : response.status);
-      },
-      onTimeout: () => this.#failed(ringing, 408),
-      onSendError: ({ code, detail }) => {
-        trunk?.observe({ kind: "send_error", detail: `${code} ${detail}` });
-        this.#failed(ringing, 503);
-      },
-    });
-    return invite;
-  }
-
-  #trunkInvite(ringing: Ringing, target: Extract<RingTarget, { kind: "trunk" }>, sdp: string | undefined): SipRequest {
-    return trunkInvite({
-      trunk: target.trunk,
-      contact: target.trunk.contact(ringing.token),
-      number: target.number,
-      callId: ringing.callId,
-      fromTag: ringing.fromTag,
-      cseq: ringing.cseq,
-      maxForwards: this.#hopsLeft(),
+  #newLeg(target: RingTarget): RingLeg | undefined {
+    const caller = this.#caller;
+    if (caller === undefined) return undefined;
+    const content = {
       callerNumber: this.#plan.callerNumber,
       displayName: this.#plan.displayName,
-      phoneFrom: undefined,
-      sdp,
-      emergency: undefined,
-      headers: ringing.credentials === undefined ? [] : [ringing.credentials],
+      request: caller.request,
+      sdp: caller.sdp,
+      callerSide: this.#callerSide,
+    };
+    const leg = new RingLeg(this.#context, this.#media, content, target, `callee-${this.#legs.length + 1}`, {
+      onProgress: (from, status, sdp) => this.#progress(from, status, sdp),
+      onAnswer: (from, fork) => void this.#answer(from, fork),
+      onFailed: (from, status) => this.#failed(from, status),
+      onSilence: (from) => this.#pass(from),
     });
+    this.#legs.push(leg);
+    this.#host.own(leg.token, this);
+    return leg;
   }
 
-  #phoneInvite(ringing: Ringing, binding: Binding, flow: Flow, sdp: string | undefined): SipRequest {
-    const { address } = this.#context.transport.sentBy(flow);
-    const { displayName, callerNumber } = this.#plan;
-    const priority = this.#caller === undefined ? undefined : header(this.#caller.request, "Priority");
-    return buildRequest({
-      method: "INVITE",
-      uri: binding.contact,
-      from: {
-        ...(displayName === undefined ? {} : { displayName }),
-        uri: `sip:${callerNumber}@${inBrackets(address)}`,
-        params: [{ name: "tag", value: ringing.fromTag }],
-      },
-      to: `<${binding.aor}>`,
-      callId: ringing.callId,
-      cseq: ringing.cseq,
-      maxForwards: this.#hopsLeft(),
-      contact: `<${this.#contactOf(ringing, flow)}>`,
-      headers: [
-        { name: "Allow", value: ALLOW },
-        ...(priority === undefined ? [] : [{ name: "Priority", value: priority }]),
-      ],
-      ...sdpContent(sdp),
-    });
-  }
-
-  #hopsLeft(): number {
-    const value = this.#caller === undefined ? undefined : headerValues(this.#caller.request, "Max-Forwards")[0];
-    const hops = Number(value ?? 70);
-    return Number.isInteger(hops) && hops > 0 && hops <= 70 ? hops - 1 : 69;
-  }
-
-  #progress(ringing: Ringing, status: number, sdp: string | undefined): void {
-    if (status === 100 || status === 199 || ringing.state !== "ringing" || this.#winner !== undefined) return;
+  #progress(leg: RingLeg, status: number, sdp: string | undefined): void {
+    if (status === 100 || status === 199 || leg.state !== "ringing" || this.#winner !== undefined) return;
     const offer = this.#caller?.sdp;
-    if (sdp !== undefined && offer !== undefined && this.#caller?.given === undefined && this.#isAlone(ringing)) {
-      this.#caller?.progress(183, this.#media.answer(ringing.side, this.#callerSide, sdp, offer));
+    if (sdp !== undefined && offer !== undefined && this.#caller?.given === undefined && this.#isAlone(leg)) {
+      this.#caller?.progress(183, this.#media.answer(leg.side, this.#callerSide, sdp, offer));
     } else if (!this.#rings) this.#caller?.progress(180, undefined);
     this.#rings = true;
   }
 
   /** Early media is the caller's only answer: it is taken from a trunk, never from one of several phones. */
-  #isAlone(ringing: Ringing): boolean {
-    return ringing.target.kind === "trunk" && this.#ringing.filter(({ state }) => state === "ringing").length === 1;
+  #isAlone(leg: RingLeg): boolean {
+    return leg.trunk !== undefined && this.#legs.filter(({ state }) => state === "ringing").length === 1;
   }
 
-  /** Silence: the next stage begins beside this one. */
-  #pass(ringing: Ringing): void {
-    if (ringing.passed || ringing.state !== "ringing" || this.#winner !== undefined) return;
-    ringing.passed = true;
-    if (!ringing.responded && ringing.target.kind === "trunk") {
-      ringing.target.trunk.observe({ kind: "no_response", method: "INVITE" });
-      ringing.target.trunk.path.suspect("a call waits for its first response");
-    }
+  /** Silence, or a bad verdict: the next stage begins beside this one, once. */
+  #pass(leg: RingLeg): void {
+    if (this.#passed.has(leg) || leg.state !== "ringing" || this.#winner !== undefined) return;
+    this.#passed.add(leg);
     this.#nextStage();
   }
 
-  #failed(ringing: Ringing, status: number): void {
-    ringing.timer?.cancel();
-    if (ringing.state === "over" || ringing.state === "answered") return;
-    const released = ringing.state === "releasing";
-    ringing.state = "over";
+  #failed(leg: RingLeg, status: number): void {
+    if (leg.state === "over" || leg.state === "answered") return;
+    const released = leg.state === "releasing";
+    leg.state = "over";
     if (!released && status !== 408) this.#best = betterStatus(this.#best, status);
     this.#settle();
   }
@@ -448,7 +274,7 @@ export class TrunkCall implements OwnedCall {
       this.#goneWhenDone();
       return;
     }
-    if (this.#winner !== undefined || this.#ringing.some(({ state }) => state === "ringing")) return;
+    if (this.#winner !== undefined || this.#legs.some(({ state }) => state === "ringing")) return;
     if (this.#stages.length > 0) {
       this.#nextStage();
       return;
@@ -457,37 +283,36 @@ export class TrunkCall implements OwnedCall {
     this.#end("box", `nobody took it (${this.#best})`);
   }
 
-  async #answer(ringing: Ringing, fork: string): Promise<void> {
+  async #answer(leg: RingLeg, fork: string): Promise<void> {
     const caller = this.#caller;
     if (this.#winner !== undefined || this.#ended || caller === undefined) {
-      ringing.invite?.release(fork);
-      if (ringing !== this.#winner?.ringing) {
-        ringing.state = "over";
+      leg.release(fork);
+      if (leg !== this.#winner?.leg) {
+        leg.state = "over";
         this.#goneWhenDone();
       }
       return;
     }
-    this.#winner = { ringing, fork };
-    ringing.state = "answered";
+    this.#winner = { leg, fork };
+    leg.state = "answered";
     this.#stageTimer?.cancel();
     this.#limit?.cancel();
-    for (const other of this.#ringing) if (other !== ringing) this.#cancel(other);
-    const { target } = ringing;
-    if (target.kind === "trunk") this.#data = { ...this.#data, trunk: target.trunk.id, path: target.trunk.path.id };
-    const theirs = ringing.sdp.get(fork) ?? ringing.sdp.get("");
+    for (const other of this.#legs) if (other !== leg) other.cancel([ELSEWHERE]);
+    if (leg.trunk !== undefined) this.#data = { ...this.#data, trunk: leg.trunk.id, path: leg.trunk.path.id };
+    const theirs = leg.answerOf(fork);
     let seen: string | undefined;
     if (caller.sdp !== undefined) {
-      ringing.invite?.accept(fork);
-      seen = theirs === undefined ? undefined : this.#media.answer(ringing.side, this.#callerSide, theirs, caller.sdp);
-    } else seen = theirs === undefined ? undefined : await this.#media.offer(ringing.side, this.#callerSide, theirs);
-    const calleeLeg = ringing.invite?.leg(fork);
+      leg.accept(fork);
+      seen = theirs === undefined ? undefined : this.#media.answer(leg.side, this.#callerSide, theirs, caller.sdp);
+    } else seen = theirs === undefined ? undefined : await this.#media.offer(leg.side, this.#callerSide, theirs);
+    const calleeLeg = leg.leg(fork);
     const callerLeg = this.#ended ? undefined : caller.answer(seen);
     if (callerLeg === undefined || calleeLeg === undefined) {
-      ringing.invite?.release(fork);
+      leg.release(fork);
       return;
     }
     this.#answered = { wall: this.#context.clock.wall(), ms: this.#context.clock.now() };
-    this.#connect(callerLeg, calleeLeg, ringing.side);
+    this.#connect(callerLeg, calleeLeg, leg.side);
     this.#event("call.answered", this.#data);
     this.#save();
   }
@@ -495,13 +320,13 @@ export class TrunkCall implements OwnedCall {
   #callerAcked(sdp: string | undefined): void {
     const winner = this.#winner;
     if (winner === undefined || this.#caller?.sdp !== undefined) return;
-    const { ringing, fork } = winner;
-    const theirs = ringing.sdp.get(fork);
+    const { leg, fork } = winner;
+    const theirs = leg.answerOf(fork);
     const answer =
       sdp === undefined || theirs === undefined
         ? undefined
-        : this.#media.answer(this.#callerSide, ringing.side, sdp, theirs);
-    ringing.invite?.accept(fork, answer);
+        : this.#media.answer(this.#callerSide, leg.side, sdp, theirs);
+    leg.accept(fork, answer);
   }
 
   #connect(caller: Leg, callee: Leg, side: MediaSide): void {
@@ -524,16 +349,9 @@ export class TrunkCall implements OwnedCall {
     this.#end("box", cause);
   }
 
-  #cancel(ringing: Ringing): void {
-    ringing.timer?.cancel();
-    if (ringing.state !== "ringing") return;
-    ringing.state = ringing.invite === undefined ? "over" : "releasing";
-    ringing.invite?.cancel(this.#winner === undefined ? [] : [ELSEWHERE]);
-  }
-
   #refuse(status: number, reason: string | undefined): void {
     this.#caller?.refuse(status, reason);
-    for (const ringing of this.#ringing) this.#cancel(ringing);
+    for (const leg of this.#legs) leg.cancel([]);
   }
 
   #end(by: "caller" | "callee" | "box", cause: string): void {
@@ -550,7 +368,7 @@ export class TrunkCall implements OwnedCall {
   }
 
   #goneWhenDone(): void {
-    const busy = this.#ringing.some(({ state }) => state === "ringing" || state === "releasing");
+    const busy = this.#legs.some(({ state }) => state === "ringing" || state === "releasing");
     if (this.#ended && !busy) this.#host.gone(this);
   }
 

@@ -1,0 +1,212 @@
+import { token } from "../../base/ids.ts";
+import { header, headerValues } from "../../sip/messages/headers.ts";
+import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import type { AttemptsInput } from "../emergency/attempts.ts";
+import type { EmergencyTarget } from "../emergency/classify.ts";
+import type { ResolvedLocation } from "../emergency/location.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import type { CallsContext } from "./call-context.ts";
+import { type CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
+import { answererFor } from "./credentials.ts";
+import type { Leg } from "./leg.ts";
+import { OutgoingInvite } from "./outgoing-invite.ts";
+import { type CallerIdentity, newCallId, trunkInvite } from "./trunk-invite.ts";
+
+/** What every attempt of one call says. */
+export interface AttemptContent {
+  readonly target: EmergencyTarget;
+  readonly identity: CallerIdentity;
+  readonly callerNumber: string;
+  readonly location: ResolvedLocation;
+}
+
+/** The caller as its attempts see it. */
+export interface AttemptCaller {
+  readonly request: SipRequest;
+  /** Its offer; undefined when it wants one. */
+  readonly sdp: string | undefined;
+  readonly side: MediaSide;
+}
+
+export interface AttemptShape {
+  readonly location: boolean;
+  readonly retransmit_at_ms: readonly number[];
+}
+
+export interface AttemptHandlers {
+  /** For the attempts machine. */
+  feed(input: AttemptsInput): void;
+  /** Whether the machine still waits for this attempt's first response. */
+  isTrying(): boolean;
+  onSent(): void;
+}
+
+/** One attempt on one trunk: its own Call-ID and tags, its own ports. */
+export class EmergencyAttempt {
+  readonly id: number;
+  readonly trunk: Trunk;
+  readonly side: MediaSide;
+  /** User part of our Contact. */
+  readonly token = token();
+  readonly #context: CallsContext;
+  readonly #media: CallMedia;
+  readonly #content: AttemptContent;
+  readonly #caller: AttemptCaller;
+  readonly #handlers: AttemptHandlers;
+  readonly #invite: OutgoingInvite;
+  readonly #callId = newCallId();
+  readonly #fromTag = token(8);
+  /** SDP of its answers by fork. */
+  readonly #answers = new Map<string, string>();
+  #early: string | undefined;
+  #cseq = 0;
+  #sent_ms: number | undefined;
+  #responded = false;
+  #challenge: SipResponse | undefined;
+
+  constructor(parts: {
+    readonly context: CallsContext;
+    readonly media: CallMedia;
+    readonly content: AttemptContent;
+    readonly caller: AttemptCaller;
+    readonly id: number;
+    readonly trunk: Trunk;
+    readonly flow: Flow;
+    readonly handlers: AttemptHandlers;
+  }) {
+    const { context, trunk, flow } = parts;
+    this.#context = context;
+    this.#media = parts.media;
+    this.#content = parts.content;
+    this.#caller = parts.caller;
+    this.#handlers = parts.handlers;
+    this.id = parts.id;
+    this.trunk = trunk;
+    this.side = mediaSide(`attempt-${parts.id}`, trunk.path.localAddress ?? trunk.local.address, flow.remote.address);
+    const answerer = answererFor(trunk, parts.content.identity.extension, context.config());
+    const contact = trunk.contact(this.token);
+    this.#invite = this.#newInvite({ token: this.token, contact, flow, answerer });
+  }
+
+  /** The last 401 or 407. */
+  get challenge(): SipResponse | undefined {
+    return this.#challenge;
+  }
+
+  get early(): string | undefined {
+    return this.#early;
+  }
+
+  /** What a fork answered; with a reliable provisional before it the 2xx itself may carry nothing. */
+  answerOf(fork: string): string | undefined {
+    return this.#answers.get(fork) ?? this.#early;
+  }
+
+  /** Sends the INVITE once ports are there; `answered`: with the box's credentials for the last challenge. */
+  async send(shape: AttemptShape, answered: boolean): Promise<void> {
+    const { sdp: offer, side } = this.#caller;
+    const sdp = offer === undefined ? undefined : await this.#media.offer(side, this.side, offer);
+    // Ports were waited for: by now the caller may be gone, or another attempt may have been answered.
+    if (!this.#handlers.isTrying()) {
+      this.#handlers.feed({ type: "timeout", attempt: this.id });
+      return;
+    }
+    this.#cseq++;
+    this.#sent_ms ??= this.#context.clock.now();
+    this.#invite.send(this.#request(shape, sdp, this.#credentials(answered)), shape.retransmit_at_ms);
+    this.#handlers.onSent();
+  }
+
+  cancel(headers: readonly Header[]): void {
+    this.#invite.cancel(headers);
+  }
+
+  accept(fork: string, sdp?: string): void {
+    this.#invite.accept(fork, sdp);
+  }
+
+  release(fork: string): void {
+    this.#invite.release(fork);
+  }
+
+  leg(fork: string): Leg | undefined {
+    return this.#invite.leg(fork);
+  }
+
+  #request({ location }: AttemptShape, sdp: string | undefined, headers: readonly Header[]): SipRequest {
+    const { target, identity, callerNumber } = this.#content;
+    return trunkInvite({
+      trunk: this.trunk,
+      contact: this.trunk.contact(this.token),
+      number: target.digits,
+      callId: this.#callId,
+      fromTag: this.#fromTag,
+      cseq: this.#cseq,
+      maxForwards: 70,
+      callerNumber,
+      displayName: identity.extension?.name,
+      phoneFrom: header(this.#caller.request, "From"),
+      sdp,
+      emergency: {
+        location: location ? this.#content.location : undefined,
+        instance: identity.instance,
+        wall_ms: this.#context.clock.wall(),
+      },
+      headers,
+    });
+  }
+
+  /** The box's own, or what a phone has brought along for its PBX. */
+  #credentials(answered: boolean): Header[] {
+    if (answered && this.#challenge !== undefined) {
+      const own = this.#invite.credentials(this.#challenge);
+      return own === undefined ? [] : [own];
+    }
+    if (this.trunk.kind !== "pbx") return [];
+    return ["Authorization", "Proxy-Authorization"].flatMap((name) =>
+      headerValues(this.#caller.request, name).map((value) => ({ name, value })),
+    );
+  }
+
+  #newInvite(parts: ConstructorParameters<typeof OutgoingInvite>[1]): OutgoingInvite {
+    const { feed } = this.#handlers;
+    const attempt = this.id;
+    return new OutgoingInvite(this.#context, parts, {
+      onProvisional: ({ status }, sdp) => {
+        this.#firstResponse(status);
+        if (sdp !== undefined) this.#early = sdp;
+        feed({ type: "provisional", attempt, status, early_media: sdp !== undefined });
+      },
+      onAnswer: (fork, sdp) => {
+        this.#firstResponse(200);
+        if (sdp !== undefined) this.#answers.set(fork, sdp);
+        feed({ type: "answer", attempt, fork });
+      },
+      onRefusal: (response) => {
+        this.#firstResponse(response.status);
+        feed({ type: "refusal", attempt, status: response.status, challenge: this.#whoAnswers(response) });
+      },
+      onTimeout: () => feed({ type: "timeout", attempt }),
+      onSendError: ({ code, detail }) => {
+        this.trunk.observe({ kind: "send_error", detail: `${code} ${detail}` });
+        feed({ type: "send_error", attempt });
+      },
+    });
+  }
+
+  #whoAnswers(response: SipResponse): "box" | "caller" | undefined {
+    if (response.status !== 401 && response.status !== 407) return undefined;
+    this.#challenge = response;
+    if (this.#invite.credentials(response) !== undefined) return "box";
+    // A trunk's challenge is none of the phone's business; its PBX's is.
+    return this.trunk.kind === "pbx" ? "caller" : undefined;
+  }
+
+  #firstResponse(status: number): void {
+    if (this.#responded || this.#sent_ms === undefined) return;
+    this.#responded = true;
+    const after_ms = this.#context.clock.now() - this.#sent_ms;
+    this.trunk.observe({ kind: "first_response", method: "INVITE", after_ms, status });
+  }
+}

@@ -1,0 +1,85 @@
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { silentLog } from "../../base/log.ts";
+import { mediaSide } from "./call-media.ts";
+import { CallJournal, type CallRecord } from "./journal.ts";
+
+const leg = (token: string) => ({
+  token,
+  contact: `sip:${token}@10.0.0.1:5060`,
+  dialog: {
+    callId: "c",
+    localTag: "l",
+    remoteTag: "r",
+    local: "<sip:a@b>",
+    remote: "<sip:c@d>",
+    remoteTarget: "sip:c@d",
+    routeSet: [],
+    secure: false,
+    state: "confirmed" as const,
+  },
+  destination: { protocol: "udp" as const, address: "10.0.0.2", port: 5060 },
+});
+const record = (id: string, kind: CallRecord["kind"]): CallRecord => ({
+  v: 1,
+  id,
+  kind,
+  started_wall: 1,
+  started_ms: 1,
+  answered_wall: 2,
+  answered_ms: 2,
+  trunk: "t",
+  path: "p",
+  data: { direction: "outbound", caller: "101", callee: "911", trunk: "t", path: "p" },
+  emergency: undefined,
+  caller: { leg: leg("x"), side: mediaSide("caller", "10.0.0.1", "10.0.0.2") },
+  callee: { leg: leg("y"), side: mediaSide("callee", "10.0.0.1", "10.0.0.3") },
+  caller_sdp: undefined,
+});
+const folder = () => join(mkdtempSync(join(tmpdir(), "holdfast-journal-")), "calls");
+
+describe("the journal of answered calls", () => {
+  test("gives back what was saved, emergency calls first, and not what was removed", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    journal.save(record("a1", "outbound"));
+    journal.save(record("b2", "emergency"));
+    journal.save(record("c3", "inbound"));
+    journal.remove("c3");
+    const { calls } = new CallJournal(dir, silentLog).load();
+    expect(calls.map(({ id }) => id)).toEqual(["b2", "a1"]);
+    expect(calls[1]).toEqual(JSON.parse(JSON.stringify(record("a1", "outbound"))));
+  });
+
+  test("a half-written or foreign file is left out, and the others count", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    journal.save(record("a1", "emergency"));
+    writeFileSync(join(dir, "call-bad.json"), '{"v":1,"id":"bad"');
+    writeFileSync(join(dir, "call-old.json"), '{"v":0,"id":"old"}');
+    writeFileSync(join(dir, "call-new.json.new"), "{}");
+    writeFileSync(join(dir, "callbacks.json"), '[1,{"presented_number":"+1","until_wall":5}]');
+    const loaded = journal.load();
+    expect(loaded.calls.map(({ id }) => id)).toEqual(["a1"]);
+    expect(loaded.callbacks).toHaveLength(1);
+  });
+
+  test("a folder that cannot be written does not stop a call", () => {
+    const dir = folder();
+    writeFileSync(dir, "a file where the folder should be");
+    const journal = new CallJournal(dir, silentLog);
+    journal.save(record("a1", "emergency"));
+    journal.remove("a1");
+    expect(journal.load()).toEqual({ calls: [], callbacks: [] });
+  });
+
+  test("nothing half written is left beside", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    journal.save(record("a1", "emergency"));
+    journal.save(record("a1", "emergency"));
+    expect(readdirSync(dir)).toEqual(["call-a1.json"]);
+  });
+});
