@@ -186,4 +186,57 @@ describe.skipIf(!namespaces)("in a network namespace", () => {
       ip rule | grep -c 'lookup 202'`);
     expect(lines).toEqual(["Rules, tables and firewall are in place.", "1"]);
   });
+
+  test("outside, only a peer's SIP, media and answers come in; a LAN phone that floods keeps its 911 bucket", () => {
+    const receiver = `
+      const { createSocket } = require("node:dgram");
+      const seen = {};
+      for (const port of [5060, 5062, 8080, 20000]) {
+        createSocket({ type: "udp4", recvBufferSize: 4e6 }).on("message", (bytes, from) => {
+          const key = [from.address, port, String(bytes).split(" ")[1]].join(" ");
+          seen[key] = (seen[key] ?? 0) + 1;
+        }).bind(port, "10.77.1.2");
+      }
+      setTimeout(() => { console.log(JSON.stringify(seen)); process.exit(); }, 2500);`;
+    const sender = `
+      const { createSocket } = require("node:dgram");
+      const send = (from, port, text, times) => new Promise((done) => {
+        const socket = createSocket("udp4");
+        socket.bind(0, from, () => {
+          let left = times;
+          const next = () => (left-- > 0 ? socket.send(text, port, "10.77.1.2", next) : (socket.close(), done()));
+          next();
+        });
+      });
+      (async () => {
+        for (const from of ["203.0.113.66", "203.0.113.10"]) {
+          for (const port of [5060, 5062, 8080, 20000]) await send(from, port, "X probe", 1);
+        }
+        await send("10.77.1.9", 5060, "REGISTER flood SIP/2.0", 6000);
+        await send("10.77.1.9", 5060, "INVITE sip:911@10.77.1.2 SIP/2.0", 20);
+      })();`;
+    const lines = inside(`
+      net apply >/dev/null
+      unshare -n sleep 20 & peer=$!
+      until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+      ip link set e1 netns $peer
+      in_peer() { nsenter -n -t $peer "$@"; }
+      in_peer ip link set lo up
+      in_peer ip addr add 10.77.1.9/24 dev e1
+      in_peer ip addr add 203.0.113.66/32 dev e1; in_peer ip addr add 203.0.113.10/32 dev e1
+      in_peer ip link set e1 up
+      ${process.execPath} -e '${receiver}' > ${join(folder, "seen")} & receiver=$!
+      sleep 0.7
+      in_peer ${process.execPath} -e '${sender}'
+      wait $receiver
+      kill $peer
+      cat ${join(folder, "seen")}`);
+    const seen = JSON.parse(lines.at(-1) ?? "{}") as Record<string, number>;
+    const outside = Object.keys(seen).filter((key) => key.startsWith("203."));
+    expect(outside.sort()).toEqual(["203.0.113.10 20000 probe", "203.0.113.10 5062 probe", "203.0.113.66 20000 probe"]);
+    // The bucket holds 2,000 and is filled by 1,000 a second.
+    expect(seen["10.77.1.9 5060 flood"]).toBeGreaterThan(1_900);
+    expect(seen["10.77.1.9 5060 flood"]).toBeLessThan(4_500);
+    expect(seen["10.77.1.9 5060 sip:911@10.77.1.2"]).toBe(20);
+  }, 20_000);
 });
