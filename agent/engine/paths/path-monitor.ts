@@ -6,6 +6,7 @@ import type { Log } from "../../base/log.ts";
 import type { PathStatus } from "../../base/status.ts";
 import { isLoopback } from "../../sip/transport/ip-address.ts";
 import type { OpenProbeSocket } from "./datagram-socket.ts";
+import { deadline } from "./deadline.ts";
 import type { IpCommand } from "./ip-command.ts";
 import type { LinkFacts } from "./link-facts.ts";
 import { judgeLink, LinkWatcher } from "./link-watcher.ts";
@@ -240,10 +241,9 @@ export class PathMonitor implements Path, Testimony {
       case "timer": {
         this.#timers.get(effect.timer)?.cancel();
         const { timer } = effect;
-        const delay_ms = effect.at_ms - this.#clock.now();
         this.#timers.set(
           timer,
-          this.#clock.after(Math.max(0, delay_ms), () => {
+          deadline(this.#clock, effect.at_ms, () => {
             this.#timers.delete(timer);
             this.#feed({ kind: "timeout", timer });
           }),

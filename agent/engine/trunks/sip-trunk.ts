@@ -8,6 +8,7 @@ import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
 import { inBrackets, ipFamily } from "../../sip/transport/ip-address.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
+import { deadline } from "../paths/deadline.ts";
 import type { Health } from "../paths/path.ts";
 import type { PathMonitor } from "../paths/path-monitor.ts";
 import { FirstResponseTimes } from "./first-response.ts";
@@ -16,6 +17,7 @@ import { RegistrationClient } from "./registration-client.ts";
 import type { Trunk, TrunkObservation } from "./trunk.ts";
 import {
   initialTrunkVerdict,
+  isRefusal,
   type TrunkEffect,
   type TrunkInput,
   type TrunkTimer,
@@ -390,8 +392,10 @@ export class SipTrunk implements Trunk {
     const after = Math.round(this.#ports.clock.now() - sent_ms);
     const detail = `${source.toUpperCase()}: ${status} after ${after} ms`;
     this.#reconnects = 0;
-    // The box's own modem process is no evidence of the world outside, but of all there is.
-    this.path.heard(this.#witness, source, sent_ms, `${this.id} ${detail}`);
+    // The box's own modem process answers also when it has no network: then it refuses, and the path is not there.
+    const away = this.path.kind === "modem" && isRefusal(status);
+    if (away) this.path.unanswered(this.#witness, source, sent_ms, `${this.id} ${detail}`);
+    else this.path.heard(this.#witness, source, sent_ms, `${this.id} ${detail}`);
     this.#feed({ kind: "response", source, status, sent_ms, detail });
   }
 
@@ -434,7 +438,7 @@ export class SipTrunk implements Trunk {
         this.#timers.get(timer)?.cancel();
         this.#timers.set(
           timer,
-          clock.after(Math.max(0, effect.at_ms - clock.now()), () => {
+          deadline(clock, effect.at_ms, () => {
             this.#timers.delete(timer);
             this.#feed({ kind: "timeout", timer });
           }),

@@ -61,6 +61,10 @@ type Step = Transition<TrunkVerdict, TrunkEffect>;
 /** Statuses that mean: alive, but not for you now (RFC 3261 §21.5.4; 429 as HTTP-minded peers use it). */
 const REFUSALS = new Set([429, 503]);
 
+export function isRefusal(status: number): boolean {
+  return REFUSALS.has(status);
+}
+
 export function initialTrunkVerdict(at_ms: number): TrunkVerdict {
   return {
     state: "unknown",
@@ -80,7 +84,7 @@ function step(rules: TrunkRules, verdict: TrunkVerdict, input: TrunkInput): Step
   const { at_ms } = input;
   switch (input.kind) {
     case "response": {
-      if (REFUSALS.has(input.status)) {
+      if (isRefusal(input.status)) {
         const next = noted(verdict, input.source, "bad", input.detail, input);
         return verdict.path_down ? go(next) : open(rules, next, input.detail, input.sent_ms, at_ms);
       }
