@@ -287,31 +287,38 @@ export class SipTrunk implements Trunk {
   }
 
   #rebind(): void {
-    this.#opening = this.#opening.then(async () => {
-      const address = this.path.localAddress;
-      if (this.#closed || (address === this.#boundTo && this.#listeners.length > 0)) return;
-      const old = this.#listeners;
-      this.#listeners = [];
-      this.#boundTo = undefined;
-      this.#dropFlow();
-      await Promise.all(old.map((listener) => listener.close()));
-      if (address === undefined) return;
-      const opened: Listener[] = [];
-      try {
-        for (const protocol of ["udp", "tcp"] as const) {
-          opened.push(await this.#ports.transport.listen({ protocol, address, port: this.#setting.local_port }));
-        }
-      } catch (error) {
-        // Half a pair is of no use; the address may still be on its way up.
-        await Promise.all(opened.map((listener) => listener.close()));
-        this.#unsendable("listen", { code: "listen", detail: error instanceof Error ? error.message : String(error) });
+    this.#opening = this.#opening
+      .then(() => this.#bind())
+      .catch((error: unknown) => {
+        this.#log.error("trunk sockets", { error });
         this.#retryLater();
-        return;
+      });
+  }
+
+  async #bind(): Promise<void> {
+    const address = this.path.localAddress;
+    if (this.#closed || (address === this.#boundTo && this.#listeners.length > 0)) return;
+    const old = this.#listeners;
+    this.#listeners = [];
+    this.#boundTo = undefined;
+    this.#dropFlow();
+    await Promise.all(old.map((listener) => listener.close()));
+    if (address === undefined) return;
+    const opened: Listener[] = [];
+    try {
+      for (const protocol of ["udp", "tcp"] as const) {
+        opened.push(await this.#ports.transport.listen({ protocol, address, port: this.#setting.local_port }));
       }
-      this.#listeners = opened;
-      this.#boundTo = address;
-      await this.#resolve();
-    });
+    } catch (error) {
+      // Half a pair is of no use; the address may still be on its way up.
+      await Promise.all(opened.map((listener) => listener.close()));
+      this.#unsendable("listen", { code: "listen", detail: error instanceof Error ? error.message : String(error) });
+      this.#retryLater();
+      return;
+    }
+    this.#listeners = opened;
+    this.#boundTo = address;
+    await this.#resolve();
   }
 
   #retryLater(): void {
