@@ -14,6 +14,8 @@ interface Passage {
   readonly id: string;
   /** Call-ID and From tag: the same for both halves of a call that goes phone → box → PBX → box → phone. */
   readonly key: string;
+  /** The half on the caller's side. */
+  readonly near: string;
   readonly legs: Set<string>;
   readonly from: Party["kind"];
   readonly data: CallData;
@@ -61,6 +63,7 @@ export class Passages implements PassageWatcher {
     const passage: Passage = {
       id: ulid(now),
       key,
+      near: leg,
       legs: new Set([leg]),
       from: from.kind,
       data: {
@@ -112,7 +115,8 @@ export class Passages implements PassageWatcher {
     this.#forget(passage);
     this.#recordStart(passage);
     const duration_ms = passage.state === "answered" ? this.#context.clock.wall() - passage.since_wall : 0;
-    const ended_by = by.kind === passage.from ? "caller" : "callee";
+    // On the far half the caller is on the cloud's side.
+    const ended_by = (by.kind === passage.from) === (leg === passage.near) ? "caller" : "callee";
     this.#record("call.ended", passage, { ...passage.data, duration_ms, ended_by, cause });
     this.#context.changed();
   }

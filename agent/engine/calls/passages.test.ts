@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { createEventFactory, type HoldfastEvent } from "../../base/events.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
+import { buildRequest } from "../../sip/messages/build.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import { Passages } from "./passages.ts";
+import type { Party } from "./proxy-parties.ts";
+
+function passages() {
+  const clock = new ManualClock();
+  const origin = { org: "o", site: "s", box: "b", boot_id: "x", practice: false };
+  const records: HoldfastEvent[] = [];
+  const made = new Passages({
+    clock,
+    events: createEventFactory(
+      clock,
+      () => origin,
+      () => "synchronised",
+    ),
+    record: (event) => void records.push(event),
+    changed: () => {},
+  });
+  return { clock, made, records, types: () => records.map(({ type }) => type) };
+}
+
+const flow = {} as Flow;
+const phone: Party = { kind: "phone", flow };
+const cloud: Party = { kind: "trunk", flow, trunk: { id: "cloud", path: { id: "wan" } } as Trunk };
+const invite = buildRequest({
+  method: "INVITE",
+  uri: "sip:102@pbx.example",
+  from: "<sip:101@pbx.example>;tag=a",
+  to: "<sip:102@pbx.example>",
+  callId: "c1",
+  cseq: 1,
+});
+
+test("the two halves of a call over the cloud are one call", () => {
+  const { clock, made, records, types } = passages();
+  made.started("near", invite, phone, cloud);
+  made.started("far", invite, cloud, phone);
+  made.ringing("far");
+  made.ringing("near");
+  made.answered("far");
+  made.answered("near");
+  expect(made.status()).toMatchObject([
+    { kind: "outbound", state: "answered", caller: "101", callee: "102", path: "wan" },
+  ]);
+  clock.advance(61_000);
+  made.ended("far", phone, "hung up");
+  made.ended("near", cloud, "hung up");
+  expect(types()).toEqual(["call.started", "call.answered", "call.ended"]);
+  expect(records.at(-1)?.data).toMatchObject({ duration_ms: 61_000, ended_by: "callee", cause: "hung up" });
+  expect(made.size).toBe(0);
+});
+
+test("a call that was asked for credentials is not counted twice", () => {
+  const { made, types } = passages();
+  made.started("first", invite, phone, cloud);
+  made.challenged("first");
+  made.started("second", invite, phone, cloud);
+  made.ended("second", phone, "refused with 486");
+  expect(types()).toEqual(["call.started", "call.ended"]);
+});
