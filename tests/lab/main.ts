@@ -3,10 +3,10 @@
  * up. The namespaces belong to a process that the kernel ends together with this one, so nothing outlives an interrupt.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import type { RunRecord, Scenario } from "./scenario.ts";
+import type { Measured, RunRecord, Scenario } from "./scenario.ts";
 import { scenarios, shortScenarios } from "./scenarios/all.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -22,7 +22,7 @@ interface RunSummary {
   readonly ok: boolean;
   readonly duration_ms: number;
   readonly setup_ms: number;
-  readonly measured: Readonly<Record<string, number>>;
+  readonly measured: Measured;
   readonly failure?: string;
   readonly evidence?: string;
 }
@@ -60,8 +60,9 @@ async function play(
   command: readonly string[],
   keep: boolean,
 ): Promise<RunSummary> {
-  const directory = join(root, "lab-results", `${scenario.name}-${repetition}`);
-  rmSync(directory, { recursive: true, force: true });
+  const results = join(root, "lab-results");
+  // Two runs of the lab at a time do not meet: the name without a process id is taken when the run is over.
+  const directory = join(results, `.running-${process.pid}-${scenario.name}-${repetition}`);
   mkdirSync(directory, { recursive: true });
   console.log(`\n=== ${scenario.name} (${repetition}): ${scenario.summary}`);
   const begun = Date.now();
@@ -80,9 +81,12 @@ async function play(
   const file = join(directory, "run.json");
   const record = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as RunRecord) : undefined;
   const ok = record?.passed === true && how === "exit 0";
-  if (ok && !keep) rmSync(directory, { recursive: true, force: true });
   const failure = ok ? undefined : (record?.failure ?? `the run left no record (${how})`);
-  const evidence = relative(root, directory);
+  const kept = join(results, `${scenario.name}-${repetition}`);
+  rmSync(kept, { recursive: true, force: true });
+  if (ok && !keep) rmSync(directory, { recursive: true, force: true });
+  else renameSync(directory, kept);
+  const evidence = relative(root, kept);
   console.log(
     ok
       ? `=== ${scenario.name} (${repetition}): passed`
@@ -98,6 +102,15 @@ async function play(
     ...(failure === undefined ? {} : { failure }),
     ...(ok && !keep ? {} : { evidence }),
   };
+}
+
+/** What interrupted runs have left of their evidence. */
+function sweep(): void {
+  const results = join(root, "lab-results");
+  for (const name of existsSync(results) ? readdirSync(results) : []) {
+    const pid = name.match(/^\.running-(\d+)-/)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(results, name), { recursive: true, force: true });
+  }
 }
 
 function choose(names: readonly string[]): readonly Scenario[] {
@@ -133,6 +146,7 @@ async function main(): Promise<number> {
   const chosen = choose(positionals);
   if (process.platform !== "linux") throw new Error("the lab needs Linux namespaces");
   const command = namespaceCommand();
+  sweep();
   const runs: RunSummary[] = [];
   for (let repetition = 1; repetition <= repeat; repetition++) {
     for (const scenario of chosen) {

@@ -31,6 +31,8 @@ export interface StepRecord {
   readonly failure?: string;
 }
 
+export type Measured = Readonly<Record<string, readonly number[]>>;
+
 export interface RunRecord {
   readonly scenario: string;
   readonly repetition: number;
@@ -38,8 +40,8 @@ export interface RunRecord {
   readonly duration_ms: number;
   readonly setup_ms: number;
   readonly steps: readonly StepRecord[];
-  /** Keys end in their unit. */
-  readonly measured: Readonly<Record<string, number>>;
+  /** Every value in the order it was measured; keys end in their unit. */
+  readonly measured: Measured;
   readonly failure?: string;
   /** Directory with logs, captures and configurations; kept after a failure. */
   readonly evidence?: string;
@@ -55,7 +57,7 @@ export function expect(condition: boolean, message: string): asserts condition {
 /** Keeps and prints what happens, in seconds since the lab stood. */
 export class Timeline {
   readonly steps: StepRecord[] = [];
-  readonly measured: Record<string, number> = {};
+  readonly measured: Record<string, number[]> = {};
   readonly #start = now();
   readonly #print: (line: string) => void;
   #depth = 0;
@@ -88,7 +90,7 @@ export class Timeline {
 
   measure(key: string, value: number): void {
     const rounded = Math.round(value * 100) / 100;
-    this.measured[key] = rounded;
+    this.measured[key] = [...(this.measured[key] ?? []), rounded];
     this.#line(now(), `measured ${key} = ${rounded}`);
   }
 

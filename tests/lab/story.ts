@@ -1,7 +1,7 @@
 /** The sentences scenarios are told in: calls with proof of sound, what a PSAP must have received, what the NOC heard. */
 import { domains, extensions, hosts, numbers, siteLocation } from "./addresses.ts";
 import type { Capture } from "./capture/capture.ts";
-import { bodyParts, header, headers, type SeenMessage, userOf } from "./capture/sip.ts";
+import { bodyParts, cseqMethod, header, headers, type SeenMessage, userOf } from "./capture/sip.ts";
 import { sleep, until } from "./deadline.ts";
 import type { Lab } from "./lab.ts";
 import type { NocMessage } from "./peers/broker.ts";
@@ -94,7 +94,8 @@ export async function emergencyCall(lab: Lab, caller: Telephone, way: Way): Prom
     lab.timeline.note(`its INVITE was at the trunk ${call.to_trunk_ms.toFixed(1)} ms after it reached the box`);
     await psapAnswers(call);
     await locationSent(call.invite, rooms[caller.user]);
-    callerShown(call.invite, numbers.main);
+    // What the cloud shows the PSAP is the cloud's own business: it knows its users.
+    if (way !== "cloud") callerShown(call.invite, numbers.main);
     await sleep(TALK_MS);
     await hangUp(caller, call.psap);
     await bothHeard(lab, caller, call.psap);
@@ -202,6 +203,34 @@ export async function inboundOverLte(lab: Lab, answerer: Telephone, others: read
   });
 }
 
+/** The PSAP calls the number that it was shown; the telephone that called 911 last rings, and they talk. */
+export async function psapCallsBack(lab: Lab, caller: Telephone): Promise<void> {
+  const { psapLte } = lab.remote;
+  await lab.step(`the PSAP calls back: ${caller.name} rings`, async () => {
+    for (const phone of [psapLte, caller]) phone.forget();
+    await psapLte.dial(`sip:${numbers.main}@${hosts.lteTrunk}`);
+    await caller.ringing(5000);
+    await caller.answer();
+    await Promise.all([psapLte.established(5000), caller.established(5000)]);
+    await sleep(TALK_MS);
+    await hangUp(psapLte, caller);
+    await bothHeard(lab, psapLte, caller);
+  });
+}
+
+/** After a 911 call the box stays in charge when the WAN heals, because the PSAP may call back (the callback window). */
+export async function staysForCallback(lab: Lab, hold_down_ms: number): Promise<void> {
+  await lab.step("the WAN is good again, yet the box does not go home in the callback window", async () => {
+    await lab.box.mode("recovering", 10_000);
+    await sleep(hold_down_ms + 1000);
+    const mode = (await lab.box.status())?.engine?.mode;
+    expect(
+      mode === "recovering",
+      `the box's mode is ${mode}, not recovering, within the callback window of a 911 call`,
+    );
+  });
+}
+
 /** The undisturbed site: mode normal, trunk registered, and the NOC hears the box. */
 export async function siteIsNormal(lab: Lab): Promise<void> {
   await lab.step("the site is normal: mode, trunk registration, the NOC hears the box", async () => {
@@ -276,8 +305,16 @@ export async function becomesSurvivable(lab: Lab, cut_at: number, from: number, 
   });
 }
 
-/** After a heal at `healed_at`: home again, not before the hold-down, and a call goes by the cloud. */
-export async function comesHome(lab: Lab, healed_at: number, hold_down_ms: number): Promise<void> {
+/**
+ * After a heal at `healed_at`: home again, not before the hold-down, and a call goes by the cloud. `unknown` are telephones
+ * that started in the outage: the cloud must first get their next REGISTER, within the expiry that the box gave them.
+ */
+export async function comesHome(
+  lab: Lab,
+  healed_at: number,
+  hold_down_ms: number,
+  unknown: readonly Telephone[] = [],
+): Promise<void> {
   await lab.step("the box goes home, not before the hold-down", async () => {
     await lab.box.mode("normal", hold_down_ms + 15_000);
     const { event } = await nocEvent(
@@ -291,13 +328,20 @@ export async function comesHome(lab: Lab, healed_at: number, hold_down_ms: numbe
     expect(took >= hold_down_ms, `it went home ${took} ms after the heal, before the hold-down of ${hold_down_ms} ms`);
   });
   const { baresip101, baresip102 } = lab.phones;
-  await lab.step("the cloud knows the telephones again", async () => {
-    await until(
-      "the cloud to have a binding of 102",
-      70_000,
-      async () => (await lab.pbx.bindings()).includes(baresip102.user) || undefined,
-    );
-  });
+  for (const phone of unknown) {
+    await lab.step(`the cloud gets ${phone.name}'s registration`, async () => {
+      await lab.captures.wan.messages.next(
+        `the cloud to accept ${phone.name}'s REGISTER`,
+        70_000,
+        (message) =>
+          message.status === 200 &&
+          cseqMethod(message) === "REGISTER" &&
+          message.from.startsWith(`${hosts.pbx}:`) &&
+          userOf(header(message, "to")) === phone.user &&
+          message.at >= healed_at,
+      );
+    });
+  }
   const mark = lab.captures.wan.messages.mark;
   await internalCall(lab, baresip101, baresip102, "by the cloud again");
   const atCloud = lab.captures.wan.messages.find(

@@ -6,7 +6,6 @@ import { expect, type Scenario } from "../scenario.ts";
 import {
   becomesSurvivable,
   bothHeard,
-  comesHome,
   dial911,
   hangUp,
   locationSent,
@@ -14,6 +13,7 @@ import {
   psapAnswers,
   rooms,
   siteIsNormal,
+  staysForCallback,
 } from "../story.ts";
 
 /** Design figure: UDP, round trips under 20 ms. */
@@ -48,9 +48,8 @@ async function blackHole(lab: Lab): Promise<void> {
   const mark = lab.broker.messages.mark;
   const cut_at = await dialAtTheCut(lab, () => lab.cuts.blackHole(), BLACK_HOLE_MS, "dial_to_lte_invite_ms");
   await becomesSurvivable(lab, cut_at, mark, 1000);
-  const healed_at = now();
   await lab.step("the black hole is gone", () => lab.cuts.forwardingHealed());
-  await comesHome(lab, healed_at, 3000);
+  await staysForCallback(lab, 3000);
 }
 
 async function routeLost(lab: Lab): Promise<void> {
@@ -58,9 +57,8 @@ async function routeLost(lab: Lab): Promise<void> {
   const mark = lab.broker.messages.mark;
   const cut_at = await dialAtTheCut(lab, () => lab.cuts.routeWithdrawn(), ROUTE_LOST_MS, "dial_to_lte_invite_ms");
   await becomesSurvivable(lab, cut_at, mark, 1000);
-  const healed_at = now();
   await lab.step("the route is back", () => lab.cuts.routeBack());
-  await comesHome(lab, healed_at, 3000);
+  await staysForCallback(lab, 3000);
 }
 
 async function loss(lab: Lab): Promise<void> {

@@ -1,7 +1,8 @@
 /** Outages of the WAN and the whole life of a site through them. */
-import { hosts, lan } from "../addresses.ts";
+import { domains, hosts, lan, numbers } from "../addresses.ts";
 import { now, until } from "../deadline.ts";
 import type { Lab } from "../lab.ts";
+import type { Telephone } from "../peers/telephone.ts";
 import { expect, type Scenario } from "../scenario.ts";
 import {
   becomesSurvivable,
@@ -11,12 +12,16 @@ import {
   internalCall,
   nocEvent,
   outboundOverLte,
+  psapCallsBack,
   siteIsNormal,
+  staysForCallback,
 } from "../story.ts";
 
 const HOLD_DOWN_MS = 3000;
 /** Black hole to verdict with a named echo responder (design figure). */
 const DETECTION_MS = 1000;
+/** From the first evidence to the verdict where no echo can tell (design figure). */
+const DETECTION_WITHOUT_ECHO_MS = 5000;
 
 async function nocHasTheCalls(lab: Lab, emergencies: number, from: number): Promise<void> {
   await lab.step("the NOC has every 911 call, once answered and once ended", async () => {
@@ -38,36 +43,41 @@ async function cablePull(lab: Lab): Promise<void> {
   const { baresip101, baresip102, linphone103 } = lab.phones;
   await siteIsNormal(lab);
   await internalCall(lab, baresip101, linphone103, "by the cloud");
+  await pulled(lab);
+  await internalCall(lab, baresip102, linphone103, "by the box alone");
+  await outboundOverLte(lab, baresip101);
+  await inboundOverLte(lab, baresip102, [baresip101]);
+  const healed_at = now();
+  await lab.step("the cable is back", () => lab.cuts.linkUp());
+  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+
+  const mark = lab.broker.messages.mark;
+  await emergencyCall(lab, baresip101, "cloud");
+  await pulled(lab);
+  await emergencyCall(lab, baresip102, "lte");
+  await emergencyCall(lab, linphone103, "lte");
+  await psapCallsBack(lab, linphone103);
+  await nocHasTheCalls(lab, 3, mark);
+  await lab.step("the cable is back", () => lab.cuts.linkUp());
+  await staysForCallback(lab, HOLD_DOWN_MS);
+}
+
+async function pulled(lab: Lab): Promise<void> {
   const mark = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("the cable is pulled", () => lab.cuts.linkDown());
   await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
-  await internalCall(lab, baresip102, linphone103, "by the box alone");
-  await emergencyCall(lab, baresip102, "lte");
-  await emergencyCall(lab, linphone103, "lte");
-  await outboundOverLte(lab, baresip101);
-  await inboundOverLte(lab, baresip102, [baresip101]);
-  await nocHasTheCalls(lab, 2, mark);
-  const healed_at = now();
-  await lab.step("the cable is back", () => lab.cuts.linkUp());
-  await comesHome(lab, healed_at, HOLD_DOWN_MS);
-  await emergencyCall(lab, baresip101, "cloud");
 }
 
 async function routerUpstreamDead(lab: Lab): Promise<void> {
   const { baresip101, baresip102 } = lab.phones;
   await siteIsNormal(lab);
-  const mark = lab.broker.messages.mark;
+  const before = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("the router answers unreachable for all beyond it, and SERVFAIL", async () => {
     await Promise.all([lab.cuts.unreachable(), lab.cuts.dnsFails()]);
   });
-  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
-  await emergencyCall(lab, baresip101, "lte");
-  await lab.step("now the router swallows everything", async () => {
-    await lab.cuts.blackHole();
-  });
-  await emergencyCall(lab, baresip102, "lte");
+  await becomesSurvivable(lab, cut_at, before, DETECTION_MS);
   await internalCall(lab, baresip101, baresip102, "by the box alone");
   await outboundOverLte(lab, baresip102);
   const healed_at = now();
@@ -75,6 +85,17 @@ async function routerUpstreamDead(lab: Lab): Promise<void> {
     await Promise.all([lab.cuts.forwardingHealed(), lab.cuts.dnsHealed()]);
   });
   await comesHome(lab, healed_at, HOLD_DOWN_MS);
+
+  const mark = lab.broker.messages.mark;
+  const silent_at = now();
+  await lab.step("the router swallows everything, its DNS says SERVFAIL", async () => {
+    await Promise.all([lab.cuts.blackHole(), lab.cuts.dnsFails()]);
+  });
+  await becomesSurvivable(lab, silent_at, mark, DETECTION_MS);
+  await emergencyCall(lab, baresip101, "lte");
+  await lab.step("now it answers unreachable", () => lab.cuts.unreachable());
+  await emergencyCall(lab, baresip102, "lte");
+  await nocHasTheCalls(lab, 2, mark);
 }
 
 async function routerPoweredOff(lab: Lab): Promise<void> {
@@ -83,12 +104,12 @@ async function routerPoweredOff(lab: Lab): Promise<void> {
   );
   const { baresip101, baresip102 } = lab.phones;
   await siteIsNormal(lab);
-  const mark = lab.broker.messages.mark;
+  const before = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("the router has no power: gateway, DNS, DHCP and the way out are gone", () => lab.cuts.routerOff());
-  await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
+  await becomesSurvivable(lab, cut_at, before, DETECTION_MS);
   await lab.step("the box's own DNS answers for its name", async () => {
-    const answer = await lab.resolve("lan", lan.box, "box.site.example");
+    const answer = await lab.resolve("phone101", lan.box, domains.box);
     expect(answer === `NOERROR ${lan.box}`, `the box's DNS said: ${answer}`);
   });
   await lab.step("a telephone that lost its power starts, finds the box and registers", async () => {
@@ -97,11 +118,12 @@ async function routerPoweredOff(lab: Lab): Promise<void> {
     await baresip102.registered(10_000);
   });
   await internalCall(lab, baresip102, baresip101, "by the box alone");
-  await emergencyCall(lab, baresip102, "lte");
   await inboundOverLte(lab, baresip101, [baresip102]);
   const healed_at = now();
   await lab.step("the router has power again", () => lab.cuts.routerOn());
-  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+  await comesHome(lab, healed_at, HOLD_DOWN_MS, [baresip102]);
+  await lab.step("the router's power goes again, and 911 is dialled at once", () => lab.cuts.routerOff());
+  await emergencyCall(lab, baresip102, "lte");
 }
 
 async function mainNumberIn(lab: Lab): Promise<void> {
@@ -119,25 +141,31 @@ async function mainNumberIn(lab: Lab): Promise<void> {
 }
 
 async function mainNumberOut(lab: Lab): Promise<void> {
-  const { baresip101, linphone103 } = lab.phones;
+  const { baresip101, baresip102, linphone103 } = lab.phones;
   await siteIsNormal(lab);
   const mark = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("upstream everything is swallowed", () => lab.cuts.blackHole());
   await becomesSurvivable(lab, cut_at, mark, DETECTION_MS);
   await outboundOverLte(lab, baresip101);
-  await outboundOverLte(lab, linphone103);
-  await lab.step("an international number is refused while offline", async () => {
-    baresip101.forget();
-    const seen = lab.captures.lte.messages.mark;
-    await baresip101.dial("01144207946000");
-    await baresip101.closed(5000);
-    const sent = lab.captures.lte.messages.find(
-      ({ method, to }) => method === "INVITE" && to.startsWith(hosts.lteTrunk),
-      seen,
-    );
-    expect(sent === undefined, `a call to an international number left by LTE: ${sent?.start}`);
-  });
+  await outboundOverLte(lab, baresip102);
+  await lab.step("an international number is refused while offline", () => refused(lab, baresip101, "01144207946000"));
+  await lab.step("a telephone that nobody vouches for may not call out on the site's account", () =>
+    refused(lab, linphone103, numbers.outside.slice(1)),
+  );
+}
+
+/** The call ends for the caller, and nothing of it leaves by LTE. */
+async function refused(lab: Lab, caller: Telephone, number: string): Promise<void> {
+  caller.forget();
+  const mark = lab.captures.lte.messages.mark;
+  await caller.dial(number);
+  await caller.closed(5000);
+  const sent = lab.captures.lte.messages.find(
+    ({ method, to }) => method === "INVITE" && to.startsWith(`${hosts.lteTrunk}:`),
+    mark,
+  );
+  expect(sent === undefined, `it left by LTE: ${sent?.start}`);
 }
 
 async function cloudDeadWanAlive(lab: Lab): Promise<void> {
@@ -146,8 +174,16 @@ async function cloudDeadWanAlive(lab: Lab): Promise<void> {
   const mark = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("the cloud PBX falls silent, the WAN lives", () => lab.cuts.hostSilent(hosts.pbx));
-  // OPTIONS may be 15 s apart; a burst on the first suspicion follows.
-  await becomesSurvivable(lab, cut_at, mark, 25_000);
+  const sent = lab.captures.wan.messages.mark;
+  // Nobody calls: the first evidence is the next OPTIONS, 15 s apart and jittered by half.
+  const evidence = await lab.captures.wan.request(
+    "something that the PBX does not answer",
+    25_000,
+    { method: "OPTIONS", to: hosts.pbx },
+    sent,
+  );
+  lab.measure("cut_to_first_evidence_ms", evidence.at - cut_at);
+  await becomesSurvivable(lab, evidence.at, mark, DETECTION_WITHOUT_ECHO_MS);
   await lab.step("the box still says that the WAN is good", async () => {
     const status = await lab.box.status();
     const wan = status?.engine?.paths.find(({ id }) => id === "wan")?.state;
@@ -160,12 +196,11 @@ async function cloudDeadWanAlive(lab: Lab): Promise<void> {
     lab.cuts.hostSilent(hosts.directTrunk),
   );
   await emergencyCall(lab, baresip102, "lte");
-  const healed_at = now();
   await lab.step("cloud and direct trunk answer again", async () => {
     await lab.cuts.hostBack(hosts.pbx);
     await lab.cuts.hostBack(hosts.directTrunk);
   });
-  await comesHome(lab, healed_at, HOLD_DOWN_MS);
+  await staysForCallback(lab, HOLD_DOWN_MS);
 }
 
 const base = { telephones: "box", box_running: true } as const;
@@ -173,7 +208,8 @@ const base = { telephones: "box", box_running: true } as const;
 export const outages: readonly Scenario[] = [
   {
     name: "cable-pull",
-    summary: "two-port, the whole story: cable out, NOC told over LTE, calls inside, 911, main number; cable in, home",
+    summary:
+      "two-port, the whole story: cable out, NOC told over LTE, calls, main number; home; 911 and the PSAP's return call",
     short: true,
     layout: { box: "two-port", ...base },
     deadline_ms: 240_000,
@@ -181,8 +217,7 @@ export const outages: readonly Scenario[] = [
   },
   {
     name: "router-upstream-dead",
-    summary:
-      "one-armed, LTE is the default route: the router says unreachable and SERVFAIL, then nothing; then it heals",
+    summary: "one-armed, LTE is the default route: the router says unreachable and SERVFAIL, or nothing; it heals",
     layout: { box: "one-armed", lte_default_route: true, ...base },
     deadline_ms: 240_000,
     run: routerUpstreamDead,
