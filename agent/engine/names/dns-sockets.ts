@@ -19,11 +19,16 @@ export interface DnsServer {
 }
 
 const TCP_CONNECTIONS = 32;
-const TCP_IDLE_MS = 5_000;
+const TCP_LIFE_MS = 10_000;
 const MAX_QUERY_BYTES = 4_096;
 
 /** Rejects with `sip.listen` when the port cannot be had. Port 0 takes a free one, the same for both. */
-export async function openDnsServer(address: string, port: number, events: DnsServerEvents): Promise<DnsServer> {
+export async function openDnsServer(
+  clock: Clock,
+  address: string,
+  port: number,
+  events: DnsServerEvents,
+): Promise<DnsServer> {
   const udp = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -38,7 +43,7 @@ export async function openDnsServer(address: string, port: number, events: DnsSe
       events.query(bytes, from.address, "udp", (answer) => udp.send(answer, from.port, from.address, () => {})),
     );
     const bound = udp.address().port;
-    const server = await listenTcp(address, bound, events);
+    const server = await listenTcp(clock, address, bound, events);
     return { port: bound, close: () => closeBoth(udp, server) };
   } catch (error) {
     udp.close();
@@ -47,7 +52,7 @@ export async function openDnsServer(address: string, port: number, events: DnsSe
   }
 }
 
-async function listenTcp(address: string, port: number, events: DnsServerEvents): Promise<Server> {
+async function listenTcp(clock: Clock, address: string, port: number, events: DnsServerEvents): Promise<Server> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     const source = socket.remoteAddress;
@@ -55,7 +60,9 @@ async function listenTcp(address: string, port: number, events: DnsServerEvents)
       socket.destroy();
       return;
     }
-    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
+    // One question with its answer is all a phone needs a connection for.
+    const limit = clock.after(TCP_LIFE_MS, () => socket.destroy());
+    socket.on("close", () => limit.cancel());
     serveStream(socket, source, events);
   });
   server.maxConnections = TCP_CONNECTIONS;

@@ -64,7 +64,7 @@ export class Names {
     const own = { names, address: lan.address, sip_port: lan.sip_port };
     const admits = (source: string) => mayAsk(source, lan.subnets);
     try {
-      const server = await openDnsServer(lan.address, port, {
+      const server = await openDnsServer(clock, lan.address, port, {
         admits,
         query: (bytes, source, protocol, reply) => {
           if (admits(source)) this.#query(bytes, own, protocol, reply);
