@@ -9,6 +9,7 @@ export default defineConfig({
       "tests/architecture/**/*.test.ts",
       "tests/scenarios/**/*.test.ts",
       "tests/lab/**/*.test.ts",
+      "tests/page/**/*.page.test.ts",
     ],
     testTimeout: 10_000,
     pool: "forks",
