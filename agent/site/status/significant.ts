@@ -11,6 +11,7 @@ const RESTLESS = new Set([
   "host",
   "expires_wall",
   "measured_wall",
+  "network_time_offset_ms",
   "first_response_p99_ms",
   "waiting_events",
   "input_v",
