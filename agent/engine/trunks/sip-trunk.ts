@@ -1,4 +1,4 @@
-import { type Clock, every, type Timer } from "../../base/clock.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
 import type { CarrierProfile } from "../../base/config/schema.ts";
 import type { HealthState } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
@@ -6,8 +6,8 @@ import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
-import { inBrackets, ipFamily } from "../../sip/transport/ip-address.ts";
-import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
+import { inBrackets } from "../../sip/transport/ip-address.ts";
+import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
 import type { Health } from "../paths/path.ts";
 import type { PathMonitor } from "../paths/path-monitor.ts";
@@ -15,6 +15,7 @@ import { FirstResponseTimes } from "./first-response.ts";
 import { OptionsProber } from "./options-prober.ts";
 import { RegistrationClient } from "./registration-client.ts";
 import type { Trunk, TrunkObservation } from "./trunk.ts";
+import { TrunkConnection } from "./trunk-connection.ts";
 import {
   initialTrunkVerdict,
   isRefusal,
@@ -58,16 +59,6 @@ export interface TrunkReports {
 
 const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_900 } as const;
 const STALE_MS = { wan: 120_000, lte: 900_000, modem: 900_000 } as const;
-/** Names are asked again so often; what was known before stays known. */
-const RESOLVE_MS = 300_000;
-const RETRY_MS = 5_000;
-/** Reconnecting a standing TCP connection, doubled each time. */
-const RECONNECT_MS = [500, 30_000] as const;
-/** NAT bindings live at least 30 s in practice for UDP; RFC 5626 §4.4.1 has 95 to 120 s for TCP, CGNATs know less. */
-const KEEPALIVE_MS = 25_000;
-const KEEPALIVE = new TextEncoder().encode("\r\n\r\n");
-const ADDRESSES_KEPT = 16;
-
 /** A SIP peer reached over one path: its sockets, its health, its registration. */
 export class SipTrunk implements Trunk {
   readonly id: string;
@@ -86,17 +77,8 @@ export class SipTrunk implements Trunk {
   readonly #options: OptionsProber;
   readonly #registration: RegistrationClient | undefined;
   readonly #times: FirstResponseTimes;
-  /** Addresses of the peer, the one in use first; a request from another one is a stranger's. */
-  #addresses: readonly string[] = [];
-  #listeners: readonly Listener[] = [];
-  #boundTo: string | undefined;
-  #opening: Promise<void> = Promise.resolve();
-  #flow: Flow | undefined;
-  #reconnects = 0;
-  #reconnect: Timer | undefined;
-  #retry: Timer | undefined;
+  readonly #connection: TrunkConnection;
   #greet: Timer | undefined;
-  readonly #periodic: Timer[] = [];
   #closed = false;
 
   constructor(setting: TrunkSetting, path: PathMonitor, ports: TrunkPorts, reports: TrunkReports) {
@@ -118,6 +100,16 @@ export class SipTrunk implements Trunk {
       initialTrunkVerdict(clock.now()),
       (effect) => this.#perform(effect),
     );
+    this.#connection = new TrunkConnection({
+      ...ports,
+      log: this.#log,
+      path,
+      peer: setting,
+      keep_alive: setting.registration !== undefined,
+      connected: () => this.#connected(),
+      lost: () => this.#registration?.flowLost(),
+      failed: (source, error) => this.#unsendable(source, error),
+    });
     this.#options = new OptionsProber({
       clock,
       random,
@@ -149,30 +141,23 @@ export class SipTrunk implements Trunk {
   }
 
   start(): void {
-    const { clock } = this.#ports;
     this.path.onDoubt((urgent, reason) => {
       if (urgent) this.#feed({ kind: "doubt", reason });
       // A path that is down is brought back by whoever answers on it.
       else if (this.path.health.state === "down") this.#options.unlessLately();
     });
-    this.#periodic.push(every(clock, RESOLVE_MS, () => void this.#resolve()));
-    if (this.#setting.registration !== undefined) {
-      this.#periodic.push(every(clock, KEEPALIVE_MS, () => this.#keepAlive()));
-    }
+    this.#connection.start();
     this.pathChanged();
     this.#options.start();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#periodic) timer.cancel();
     for (const timer of this.#timers.values()) timer.cancel();
-    for (const timer of [this.#reconnect, this.#retry, this.#greet]) timer?.cancel();
+    this.#greet?.cancel();
     this.#options.stop();
     this.#registration?.stop();
-    await this.#opening;
-    if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#connection.close();
   }
 
   get health(): Health {
@@ -181,9 +166,7 @@ export class SipTrunk implements Trunk {
   }
 
   get flow(): Flow | undefined {
-    // A call does not wait for the reconnection timer.
-    if (this.#flow?.closed === true) this.#connect();
-    return this.#flow;
+    return this.#connection.flow;
   }
 
   get registration(): { readonly aor: string; readonly registered: boolean } | undefined {
@@ -197,7 +180,10 @@ export class SipTrunk implements Trunk {
   }
 
   get local(): { readonly address: string; readonly port: number } {
-    return { address: this.#boundTo ?? this.path.localAddress ?? "0.0.0.0", port: this.#setting.local_port };
+    return {
+      address: this.#connection.localAddress ?? this.path.localAddress ?? "0.0.0.0",
+      port: this.#setting.local_port,
+    };
   }
 
   contact(user: string): string {
@@ -222,37 +208,27 @@ export class SipTrunk implements Trunk {
 
   /** Whether a message on this flow comes from the trunk's peer. */
   owns(flow: Flow): boolean {
-    if (this.#flow !== undefined && flow.id === this.#flow.id) return true;
-    const local = this.#listeners.some(
-      (listener) =>
-        listener.protocol === flow.protocol &&
-        listener.address === flow.local.address &&
-        listener.port === flow.local.port,
-    );
-    return local && this.#addresses.includes(flow.remote.address);
+    return this.#connection.owns(flow);
   }
 
   /** The path's verdict or address changed. */
   pathChanged(): void {
     if (this.#closed) return;
     const { state } = this.path.health;
-    if (this.path.localAddress !== this.#boundTo || this.#listeners.length === 0) this.#rebind();
+    this.#connection.follow();
     this.#feed({ kind: "path", down: state === "down", detail: `path ${this.path.id} is ${state}` });
     if (state === "suspect") this.#feed({ kind: "doubt", reason: `path ${this.path.id} is suspect` });
   }
 
   /** The transport lost a connection. */
   flowClosed(flow: Flow, error: TransportError | undefined): void {
-    if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
-    this.#registration?.flowLost();
-    if (error !== undefined) this.#unsendable("tcp", error);
-    this.#reconnectLater();
+    this.#connection.flowClosed(flow, error);
   }
 
   /** The peer answered a keep-alive. */
   pong(flow: Flow): void {
-    if (flow.id !== this.#flow?.id) return;
-    this.path.heard(this.#witness, "tcp", this.#ports.clock.now(), `${this.id}: keep-alive answered`);
+    const sent_ms = this.#connection.pong(flow);
+    if (sent_ms !== undefined) this.path.heard(this.#witness, "tcp", sent_ms, `${this.id}: keep-alive answered`);
   }
 
   status(): TrunkStatus {
@@ -286,119 +262,20 @@ export class SipTrunk implements Trunk {
     return `sip:${this.kind === "pbx" ? this.domain : at}${transport === "udp" ? "" : `;transport=${transport}`}`;
   }
 
-  #rebind(): void {
-    this.#opening = this.#opening
-      .then(() => this.#bind())
-      .catch((error: unknown) => {
-        this.#log.error("trunk sockets", { error });
-        this.#retryLater();
-      });
-  }
-
-  async #bind(): Promise<void> {
-    const address = this.path.localAddress;
-    if (this.#closed || (address === this.#boundTo && this.#listeners.length > 0)) return;
-    const old = this.#listeners;
-    this.#listeners = [];
-    this.#boundTo = undefined;
-    this.#dropFlow();
-    await Promise.all(old.map((listener) => listener.close()));
-    if (address === undefined) return;
-    const opened: Listener[] = [];
-    try {
-      for (const protocol of ["udp", "tcp"] as const) {
-        opened.push(await this.#ports.transport.listen({ protocol, address, port: this.#setting.local_port }));
-      }
-    } catch (error) {
-      // Half a pair is of no use; the address may still be on its way up.
-      await Promise.all(opened.map((listener) => listener.close()));
-      this.#unsendable("listen", { code: "listen", detail: error instanceof Error ? error.message : String(error) });
-      this.#retryLater();
-      return;
-    }
-    this.#listeners = opened;
-    this.#boundTo = address;
-    await this.#resolve();
-  }
-
-  #retryLater(): void {
-    this.#retry?.cancel();
-    this.#retry = this.#ports.clock.after(RETRY_MS, () => {
-      if (this.#closed) return;
-      if (this.#listeners.length === 0) this.#rebind();
-      else void this.#resolve();
-    });
-  }
-
-  async #resolve(): Promise<void> {
-    const family = this.#boundTo === undefined ? undefined : ipFamily(this.#boundTo);
-    if (family === undefined) return;
-    const found = (await this.path.resolve(this.#setting.host)).filter((address) => ipFamily(address) === family);
-    if (this.#closed) return;
-    if (found.length === 0) {
-      if (this.#addresses.length === 0) this.#retryLater();
-      return;
-    }
-    const before = this.#addresses[0];
-    // The address in use is kept while the name still has it.
-    const inUse = before !== undefined && found.includes(before) ? [before] : [];
-    this.#addresses = [...new Set([...inUse, ...found, ...this.#addresses])].slice(0, ADDRESSES_KEPT);
-    if (this.#flow === undefined || this.#addresses[0] !== before) this.#connect();
-  }
-
-  #connect(): void {
-    const address = this.#addresses[0];
-    if (this.#closed || address === undefined || this.#boundTo === undefined) return;
-    const { transport: protocol, port, local_port } = this.#setting;
-    const before = this.#flow;
-    try {
-      this.#flow = this.#ports.transport.flowTo({
-        protocol,
-        address,
-        port,
-        local_address: this.#boundTo,
-        // A listening TCP port cannot be connected from as well.
-        ...(protocol === "udp" ? { local_port } : {}),
-      });
-    } catch (error) {
-      this.#flow = undefined;
-      this.#log.warn("trunk may not be reached", { error });
-      return;
-    }
-    if (this.#flow.id === before?.id) return;
+  #connected(): void {
     this.#reports.changed(this, undefined);
-    if (this.path.health.state === "down") return;
+    if (this.path.health.state !== "down") this.#hail();
+  }
+
+  #hail(): void {
     this.#options.soon();
     this.#registration?.start();
-  }
-
-  #reconnectLater(): void {
-    const [first, most] = RECONNECT_MS;
-    const longest = Math.min(most, first * 2 ** Math.min(this.#reconnects, 10));
-    this.#reconnects++;
-    this.#reconnect?.cancel();
-    this.#reconnect = this.#ports.clock.after(longest * (0.5 + 0.5 * this.#ports.random()), () => {
-      if (this.#flow?.closed === true) this.#connect();
-    });
-  }
-
-  #dropFlow(): void {
-    const flow = this.#flow;
-    this.#flow = undefined;
-    this.#registration?.flowLost();
-    if (flow?.reliable === true && !flow.closed) this.#ports.transport.close(flow);
-  }
-
-  #keepAlive(): void {
-    const flow = this.#flow;
-    if (flow === undefined || flow.closed || !flow.connected || this.path.health.state === "down") return;
-    this.#ports.transport.send(flow, KEEPALIVE);
   }
 
   #answered(source: string, status: number, sent_ms: number): void {
     const after = Math.round(this.#ports.clock.now() - sent_ms);
     const detail = `${source.toUpperCase()}: ${status} after ${after} ms`;
-    this.#reconnects = 0;
+    this.#connection.alive();
     // The box's own modem process answers also when it has no network: then it refuses, and the path is not there.
     const away = this.path.kind === "modem" && isRefusal(status);
     if (away) this.path.unanswered(this.#witness, source, sent_ms, `${this.id} ${detail}`);
@@ -433,11 +310,9 @@ export class SipTrunk implements Trunk {
         this.#greet?.cancel();
         this.#greet = clock.after(random() * 1_000, () => {
           if (this.#closed) return;
-          if (this.#flow === undefined || this.#flow.closed) this.#connect();
-          else {
-            this.#options.soon();
-            this.#registration?.start();
-          }
+          const flow = this.#connection.flow;
+          if (flow === undefined) this.#connection.connect();
+          else this.#hail();
         });
         return;
       case "timer": {
@@ -458,27 +333,9 @@ export class SipTrunk implements Trunk {
         return;
       case "changed":
         this.#log.info("trunk verdict", { from: effect.from, to: effect.to, evidence: this.health.evidence });
-        if (effect.to === "down") this.#wentDown();
+        if (effect.to === "down") this.#connection.giveUp();
         this.#reports.changed(this, effect.from);
     }
-  }
-
-  #wentDown(): void {
-    // A connection into a black hole waits ever longer before it tries again: the next one must be new. The next
-    // address of the name is tried first.
-    const [first, ...others] = this.#addresses;
-    if (first !== undefined && others.length > 0) this.#addresses = [...others, first];
-    if (this.#flow?.reliable === true) {
-      this.#dropFlow();
-      this.#reconnectAfterDown();
-    } else this.#connect();
-  }
-
-  #reconnectAfterDown(): void {
-    this.#reconnect?.cancel();
-    this.#reconnect = this.#ports.clock.after(RETRY_MS * (0.5 + 0.5 * this.#ports.random()), () => {
-      if (this.#flow === undefined || this.#flow.closed) this.#connect();
-    });
   }
 
   #feed(input: Unstamped<TrunkInput>): void {
