@@ -72,6 +72,9 @@ export function registrationMachine(random: () => number) {
 }
 
 function step(registration: Registration, input: RegistrationInput, random: () => number): Step {
+  // What answers a request that is no longer waited for changes nothing.
+  const command = input.kind === "start" || input.kind === "due" || input.kind === "stop";
+  if (!command && registration.phase !== "trying") return go(registration);
   switch (input.kind) {
     case "start":
     case "due":
@@ -117,7 +120,7 @@ function step(registration: Registration, input: RegistrationInput, random: () =
       if (input.status === 403 || input.status === 404) return refuse(registration, input.at_ms, random);
       return wait(registration, input.at_ms, input.retry_after_s, random);
     case "failed":
-      return registration.phase === "idle" ? go(registration) : wait(registration, input.at_ms, undefined, random);
+      return wait(registration, input.at_ms, undefined, random);
     case "stop":
       return go(
         { ...registration, phase: "idle", valid_until_ms: undefined, answered: 0, failures: 0 },
