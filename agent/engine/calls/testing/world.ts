@@ -161,6 +161,7 @@ export interface TestTrunkParts {
   readonly path: TestPath;
   readonly roles?: Trunk["roles"];
   readonly remote: string;
+  /** 0 over TCP: any port. */
   readonly local_port: number;
   readonly protocol?: Protocol;
   readonly profile?: Partial<CarrierProfile>;
@@ -208,7 +209,7 @@ export class TestTrunk implements Trunk {
       address: remote,
       port: 5060,
       local_address: this.local.address,
-      local_port: this.local.port,
+      ...(this.local.port === 0 ? {} : { local_port: this.local.port }),
     });
   }
   contact(user: string): string {
