@@ -81,7 +81,8 @@ export class Carrier {
     // A trunk that has registered is called at its contact, the number in To.
     const uri = to === undefined ? (registered?.contact ?? "") : `sip:${number}@${to.address}:${to.port}`;
     const from = `"PRACTICE outside" <sip:${OUTSIDE_NUMBER}@${CARRIER_DOMAIN}>`;
-    return PartyCall.dial(this.#agent, { uri, from, destination }, audio, voice(VOICES.outside));
+    const dialling = { uri, to: `sip:${number}@${CARRIER_DOMAIN}`, from, destination };
+    return PartyCall.dial(this.#agent, dialling, audio, voice(VOICES.outside));
   }
 
   async close(): Promise<void> {

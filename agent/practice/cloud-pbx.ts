@@ -11,7 +11,7 @@ import type { Flow } from "../sip/transport/flow.ts";
 import type { SipTransport } from "../sip/transport/sip-transport.ts";
 import { type CloudContact, CloudContacts } from "./cloud-contacts.ts";
 import { ForkedRequest } from "./forked-request.ts";
-import { MAIN_NUMBER, PBX_DOMAIN } from "./places.ts";
+import { MAIN_NUMBER, PBX_DOMAIN, publicNumber } from "./places.ts";
 
 export interface CloudPbxSetting {
   readonly clock: Clock;
@@ -104,7 +104,7 @@ export class CloudPbx {
       this.#fork(tx, [onward]);
       return;
     }
-    const dialled = userOfUri(onward.uri);
+    const dialled = asE164(userOfUri(onward.uri));
     const emergency = /^(911|933|112)$/.test(dialled) || /^urn:service:(test\.)?sos/i.test(onward.uri);
     const { carrier, mainGroup } = this.#setting;
     const fromCarrier = tx.flow.remote.address === carrier.address;
@@ -113,11 +113,16 @@ export class CloudPbx {
     if (!emergency && !fromCarrier && tx.request.method === "INVITE") {
       if (!this.#proven(tx, "Proxy-Authorization", caller)) return;
     }
-    const isMain = dialled === MAIN_NUMBER || `+1${dialled}` === MAIN_NUMBER || `+${dialled}` === MAIN_NUMBER;
-    const users = isMain ? mainGroup : this.#setting.users.has(dialled) ? [dialled] : [];
+    const isMain = dialled === MAIN_NUMBER;
+    const own = [...this.#setting.users.keys()].filter((user) => user === dialled || publicNumber(user) === dialled);
+    const users = isMain ? mainGroup : own;
     if (emergency || (users.length === 0 && /^\+?[0-9]{7,15}$/.test(dialled))) {
       const scheme = onward.uri.startsWith("urn:") ? onward.uri : `sip:${dialled}@${carrier.address}:${carrier.port}`;
       prependHeader(onward, "Route", `<sip:${carrier.address}:${carrier.port};lr>`);
+      // What is dialled back later is the user's public number, which only the PBX knows (RFC 3325).
+      if (this.#setting.users.has(caller)) {
+        setHeader(onward, "P-Asserted-Identity", `<sip:${publicNumber(caller)}@${PBX_DOMAIN}>`);
+      }
       this.#fork(tx, [this.#recorded({ ...onward, uri: scheme })]);
       return;
     }
@@ -183,4 +188,9 @@ export class CloudPbx {
 function userOfUri(text: string): string {
   const uri = parseUri(text);
   return uri === undefined ? "" : ((userOf(uri) ?? "").split(";")[0] ?? "");
+}
+
+/** North American numbers as people dial them; anything else stays as it is. */
+function asE164(dialled: string): string {
+  return /^1?[2-9][0-9]{9}$/.test(dialled) ? `+1${dialled.slice(-10)}` : dialled;
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { setPracticeGpio } from "../base/practice-gpio.ts";
+import { PracticeModem } from "./modem.ts";
 import { openPty, type Pty } from "./pty.ts";
 import { MAINS_GPIO } from "./site-file.ts";
 import { PracticeUps } from "./ups.ts";
@@ -21,15 +22,17 @@ export async function startEquipment(clock: Clock, log: Log, run_dir: string): P
       log.warn("left out: no pseudo-terminal for it", { what, detail: errorText(error) });
       return undefined;
     });
-  const upsPty = await open("UPS");
+  const [modemPty, upsPty] = await Promise.all([open("modem"), open("UPS")]);
+  const modem = new PracticeModem(clock);
   const ups = new PracticeUps(clock);
+  if (modemPty !== undefined) modem.plug(modemPty.device);
   if (upsPty !== undefined) ups.plug(upsPty.device);
   return {
-    modem: undefined,
+    modem: modemPty?.path,
     ups: upsPty?.path,
     close() {
+      modem.unplug();
       ups.unplug();
-      upsPty?.device.close();
     },
   };
 }

@@ -19,6 +19,8 @@ const LONGEST_MS = 600_000;
 
 export interface Dialling {
   readonly uri: string;
+  /** URI of the To header where it differs from the Request-URI. */
+  readonly to?: string;
   readonly from: string;
   readonly destination: Destination | Flow;
   readonly credentials?: Credentials;
@@ -233,7 +235,7 @@ export class PartyCall {
       method: "INVITE",
       uri: dialling.uri,
       from: `${dialling.from};tag=${this.#tag}`,
-      to: `<${dialling.uri}>`,
+      to: `<${dialling.to ?? dialling.uri}>`,
       callId: token(12),
       cseq: 1,
       contact: `<${this.#agent.contact}>`,

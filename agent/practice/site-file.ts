@@ -136,6 +136,7 @@ export function practiceSiteFile(facts: SiteFileFacts): string {
       caller_number: publicNumber(number),
       ha1_md5: ha1Of("MD5", number, PBX_DOMAIN, facts.accounts.get(number) ?? ""),
     })),
+    dids: USERS.map((number) => ({ id: `did-${number}`, number: publicNumber(number), extension: `ext-${number}` })),
     locations: [
       { id: "loc-front", label: "PRACTICE front desk", civic: civic({ FLR: "1", LOC: "front desk" }) },
       { id: "loc-204", label: "PRACTICE room 204", civic: civic({ FLR: "2", ROOM: "204" }) },
