@@ -9,6 +9,7 @@ import { type SiteOptions, siteFile } from "./site-file.ts";
 
 const agent = (file: string): string => new URL(`../../../agent/${file}`, import.meta.url).pathname;
 
+const getProgram = new URL("../servers/http-get.ts", import.meta.url).pathname;
 const command = [process.execPath, agent("cli.ts")];
 
 export type BoxProcess = "engine" | "media" | "site" | "cellular";
@@ -151,7 +152,7 @@ export class Box {
   /** Its status document, as the page gets it; undefined while it does not answer. */
   async status(): Promise<BoxStatus | undefined> {
     const url = `http://${lan.box}:${ports.api}/api/v1/status`;
-    const { code, stdout } = await tryRunIn("box", ["curl", "-sf", "-m", "1", url]);
+    const { code, stdout } = await tryRunIn("box", [process.execPath, getProgram, url]);
     return code === 0 ? (JSON.parse(stdout) as BoxStatus) : undefined;
   }
 
