@@ -31,7 +31,7 @@ export interface VerdictRules {
  */
 export const DEFAULT_RULES: Omit<VerdictRules, "hold_down_ms" | "hold_down_max_ms" | "stale_after_ms"> = {
   suspect_after_ms: { urgent: 250, quiet: 250 },
-  confirm_after_ms: 4_000,
+  confirm_after_ms: 3_500,
   degraded_loss_percent: [20, 12],
   degraded_rtt_ms: [400, 300],
 };

@@ -57,7 +57,7 @@ export interface TrunkReports {
   refused(trunk: SipTrunk, refused: boolean, detail: string): void;
 }
 
-const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_900 } as const;
+const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_500 } as const;
 const STALE_MS = { wan: 120_000, lte: 900_000, modem: 900_000 } as const;
 /** A SIP peer reached over one path: its sockets, its health, its registration. */
 export class SipTrunk implements Trunk {
