@@ -34,10 +34,8 @@ const LOST_PATH_MS = 5 * 60_000;
 /** A PSAP's return call rings the 911 phone alone for so long, then the main group too. */
 const CALLBACK_ALONE_MS = 15_000;
 
-/** How calls of ours are named at the relay, where others have endpoints too. */
-const OWN_CALL_ID = /^[0-9a-z]{20}$/;
-const STRAY_AGAIN_MS = 1000;
-const STRAY_TRIES = 30;
+const CLOSE_AGAIN_MS = 1000;
+const CLOSE_TRIES = 30;
 
 /** Every call whose dialogs the box owns: emergency calls, and calls of the main number over trunks. */
 export class Calls implements CallsPort {
@@ -272,7 +270,7 @@ export class Calls implements CallsPort {
 
   /** Takes up the answered calls that the engine before this one left, emergency calls first. */
   async resume(): Promise<void> {
-    const { calls, callbacks } = this.#journal.load();
+    const { calls, unanswered, callbacks } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {
       const call = this.#resumed(record);
@@ -284,24 +282,20 @@ export class Calls implements CallsPort {
       this.#calls.add(call);
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
-    await this.#dropStrayEndpoints(STRAY_TRIES);
+    for (const id of unanswered) this.#journal.remove(id);
+    await this.#closeUnanswered(unanswered, CLOSE_TRIES);
   }
 
-  /** Endpoints of calls that had not been answered when the engine died: nobody will hang those up. */
-  async #dropStrayEndpoints(tries: number): Promise<void> {
+  /** Ports of calls that had not been answered when the engine died: nobody else will close those. */
+  async #closeUnanswered(ids: readonly string[], tries: number): Promise<void> {
+    if (ids.length === 0 || tries === 0) return;
     const { relay, log, clock } = this.#context;
-    if (!relay.connected) {
-      // The media process may come later than the engine.
-      if (tries > 0) clock.after(STRAY_AGAIN_MS, () => void this.#dropStrayEndpoints(tries - 1));
-      return;
-    }
     try {
-      const open = await relay.list();
-      const known = new Set([...this.#calls].map(({ id }) => id));
-      const stray = new Set(open.map(({ call_id }) => call_id).filter((id) => OWN_CALL_ID.test(id) && !known.has(id)));
-      await Promise.all([...stray].map((id) => relay.closeCall(id)));
+      await Promise.all(ids.map((id) => relay.closeCall(id)));
     } catch (error) {
-      log.warn("media relay", { what: "list", error: errorText(error) });
+      // The media process may come later than the engine.
+      log.debug("media relay", { what: "closeCall", error: errorText(error) });
+      clock.after(CLOSE_AGAIN_MS, () => void this.#closeUnanswered(ids, tries - 1));
     }
   }
 

@@ -603,4 +603,20 @@ describe("an engine that was killed in an answered call", () => {
       expect(world.calls.status()).toEqual([]);
     }
   });
+
+  test("closes the ports of calls that were not answered, and of no other call", async () => {
+    const world = await createWorld();
+    world.direct.script = (call) => call.ring();
+    world.dial("911");
+    await world.advance(50);
+    expect(world.relay.endpoints.size).toBe(2);
+    await world.relay.open({ id: "other", call_id: "0123456789abcdefghjk", local_address: BOX_LAN });
+    await world.restart();
+    await world.advance(10);
+    expect([...world.relay.endpoints.keys()]).toEqual(["other"]);
+    world.direct.script = (call) => call.answer();
+    world.dial("911", { from: world.phone2 });
+    await world.advance(2000);
+    expect(world.relay.endpoints.size).toBe(3);
+  });
 });

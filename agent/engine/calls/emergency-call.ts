@@ -256,6 +256,7 @@ export class EmergencyCall implements OwnedCall {
       onNoAck: () => this.#context.log.warn("the caller's phone has not acknowledged the answer", { call: this.id }),
     });
     this.#caller.trying();
+    this.#host.journal.begin(this.id);
     this.#host.own(this.#caller.token, this);
     const { data } = this.facts;
     this.#context.log.info("emergency call", { call: this.id, class: this.facts.target.class, dialled: data.dialled });

@@ -72,7 +72,16 @@ describe("the journal of answered calls", () => {
     const journal = new CallJournal(dir, silentLog);
     journal.save(record("a1", "emergency"));
     journal.remove("a1");
-    expect(journal.load()).toEqual({ calls: [], callbacks: [] });
+    expect(journal.load()).toEqual({ calls: [], unanswered: [], callbacks: [] });
+  });
+
+  test("knows the calls that were begun and neither answered nor ended", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    for (const id of ["a1", "b2", "c3"]) journal.begin(id);
+    journal.save(record("a1", "emergency"));
+    journal.remove("c3");
+    expect(journal.load()).toMatchObject({ calls: [{ id: "a1" }], unanswered: ["b2"] });
   });
 
   test("nothing half written is left beside", () => {

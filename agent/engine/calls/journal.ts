@@ -61,20 +61,34 @@ export class CallJournal {
     this.#log = log;
   }
 
+  /** A call begins: should the engine die before the answer, what the call had opened can be closed by its id. */
+  begin(id: string): void {
+    this.#write(`begun-${id}`, "");
+  }
+
   save(record: CallRecord): void {
     this.#write(`call-${record.id}.json`, record);
   }
 
   remove(id: string): void {
-    this.#try("remove", () => rmSync(join(this.#dir, `call-${id}.json`), { force: true }));
+    for (const name of [`call-${id}.json`, `begun-${id}`]) {
+      this.#try("remove", () => rmSync(join(this.#dir, name), { force: true }));
+    }
   }
 
   saveCallbacks(entries: readonly CallbackEntry[]): void {
     this.#write(CALLBACKS, entries);
   }
 
-  /** What a killed engine left, emergency calls first. Files that cannot be read are left out, and said so. */
-  load(): { readonly calls: readonly CallRecord[]; readonly callbacks: readonly CallbackEntry[] } {
+  /**
+   * What a killed engine left, emergency calls first, and the ids of the calls that it left unanswered. Files that
+   * cannot be read are left out, and said so.
+   */
+  load(): {
+    readonly calls: readonly CallRecord[];
+    readonly unanswered: readonly string[];
+    readonly callbacks: readonly CallbackEntry[];
+  } {
     const calls: CallRecord[] = [];
     let names: string[] = [];
     try {
@@ -88,7 +102,10 @@ export class CallJournal {
     }
     calls.sort((a, b) => Number(b.kind === "emergency") - Number(a.kind === "emergency"));
     const callbacks = names.includes(CALLBACKS) ? this.#read(CALLBACKS) : [];
-    return { calls, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
+    const answered = new Set(calls.map(({ id }) => id));
+    const begun = names.flatMap((name) => /^begun-([0-9a-z]+)$/.exec(name)?.[1] ?? []);
+    const unanswered = begun.filter((id) => !answered.has(id));
+    return { calls, unanswered, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
   }
 
   #read(name: string): unknown {

@@ -196,6 +196,7 @@ export class TrunkCall implements OwnedCall {
       from,
     );
     this.#caller.trying();
+    this.#host.journal.begin(this.id);
     this.#host.own(this.#caller.token, this);
     this.#event("call.started", this.#data);
     this.#limit = this.#context.clock.after(RING_LIMIT_MS, () => {
