@@ -102,6 +102,8 @@ export interface ModemStatus {
   readonly rsrq_db: number | undefined;
   readonly rssi_dbm: number | undefined;
   readonly measured_wall: number | undefined;
+  /** The network's time less the box's, ms; undefined while the network tells no believable time. */
+  readonly network_time_offset_ms?: number | undefined;
   readonly practice: boolean;
 }
 

@@ -1,0 +1,35 @@
+/**
+ * The cellular process: `--config F --state-dir D --run-dir R [--practice]`. Sole owner of the modems' serial ports. It
+ * needs no other process and runs until SIGTERM or SIGINT.
+ */
+import description from "../../package.json" with { type: "json" };
+import { systemClock } from "../base/clock.ts";
+import { createLog } from "../base/log.ts";
+import { installPracticeGuard } from "../base/practice-guard.ts";
+import { processArguments } from "../base/process-arguments.ts";
+import { processLife } from "../base/process-life.ts";
+import { startCellular } from "./cellular-process.ts";
+
+const { config: config_file, state_dir, run_dir, practice, boot_id } = processArguments();
+if (practice) installPracticeGuard({ lan: false });
+const log = createLog("cellular", { practice });
+for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(kind, (error) => {
+    log.error("stopped by a fault; starting anew", {
+      kind,
+      error: error instanceof Error ? (error.stack ?? "") : String(error),
+    });
+    process.exit(1);
+  });
+}
+const cellular = startCellular({
+  config_file,
+  state_dir,
+  run_dir,
+  practice,
+  boot_id,
+  version: description.version,
+  clock: systemClock,
+  log,
+});
+processLife(log, () => cellular.stop()).ready();
