@@ -112,7 +112,8 @@ export class EchoProber {
   }
 
   get loss_percent(): number | undefined {
-    if (this.#window.length < LOSS_MINIMUM) return undefined;
+    // Who never answered is not there, which says nothing of the path.
+    if (this.#srtt === undefined || this.#window.length < LOSS_MINIMUM) return undefined;
     return (100 * this.#window.filter((answered) => !answered).length) / this.#window.length;
   }
 

@@ -9,9 +9,12 @@ export interface LinkTarget {
   /** The configured local address; else the interface's first. */
   readonly address: string | undefined;
   readonly gateway: string | undefined;
-  /** Somewhere beyond the gateway that this path must have a route to. */
-  readonly destination: string;
+  /** Places beyond the gateway that this path must have a route to; the first of the address's family is asked for. */
+  readonly destinations: readonly string[];
 }
+
+/** Somewhere no packet is ever sent: documentation networks (RFC 5737, RFC 3849), looked up only. */
+const NOWHERE = { v4: "192.0.2.1", v6: "2001:db8::1" } as const;
 
 /** Events may be lost; state is read again so often anyway. */
 const REREAD_MS = 5_000;
@@ -67,23 +70,27 @@ export class LinkWatcher {
   }
 
   async #read(): Promise<LinkFacts> {
-    const { interface: name, address, destination } = this.#target;
+    const { interface: name, address, destinations } = this.#target;
     if (name === undefined) return UNKNOWN_FACTS;
     // All questions are written at once: the configured address lets the route be asked before the answer is known.
     const linkAsked = this.#ip.ask(`addr show dev ${name}`);
     const neighboursAsked = this.#ip.ask(`neigh show dev ${name}`);
-    const early = address === undefined ? undefined : this.#ip.ask(routeQuestion(destination, address));
+    const early = address === undefined ? undefined : this.#ip.ask(routeQuestion(destinations, address));
     const link = readLink(await linkAsked);
     const local = address ?? link.addresses[0]?.address;
     if (link.present !== true || local === undefined) return { ...UNKNOWN_FACTS, ...link };
-    const route = readRoute(await (early ?? this.#ip.ask(routeQuestion(destination, local))), name);
+    const route = readRoute(await (early ?? this.#ip.ask(routeQuestion(destinations, local))), name);
     const gateway = this.#target.gateway ?? route.gateway;
     const neighbour = gateway === undefined ? undefined : readNeighbour(await neighboursAsked, gateway);
     return { ...link, ...route, gateway, neighbour };
   }
 }
 
-const routeQuestion = (destination: string, from: string) => `route get ${destination} from ${from}`;
+function routeQuestion(destinations: readonly string[], from: string): string {
+  const v6 = from.includes(":");
+  const to = destinations.find((destination) => destination.includes(":") === v6) ?? (v6 ? NOWHERE.v6 : NOWHERE.v4);
+  return `route get ${to} from ${from}`;
+}
 
 /** Judges facts: can a packet leave by this link? Undefined when it cannot be known. */
 export function judgeLink(

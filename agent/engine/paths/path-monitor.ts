@@ -45,9 +45,6 @@ export interface Testimony {
   onDoubt(listener: (urgent: boolean, reason: string) => void): void;
 }
 
-/** Somewhere no packet is ever sent: documentation network (RFC 5737), looked up only. */
-const NOWHERE = { v4: "192.0.2.1", v6: "2001:db8::1" } as const;
-
 /** An answer later than this had been asked for more than once, and says nothing of the round trip. */
 const SLOWEST_PEER_MS = 1_000;
 
@@ -94,7 +91,10 @@ export class PathMonitor implements Path, Testimony {
         interface: config.interface,
         address: config.address,
         gateway: config.gateway,
-        destination: destinationOf(config),
+        destinations: [
+          ...config.echo_responders.map((responder) => responder.address),
+          ...(config.tcp_canary === undefined ? [] : [config.tcp_canary.address]),
+        ],
       },
       (facts) => this.#learn(facts),
     );
@@ -268,9 +268,3 @@ export class PathMonitor implements Path, Testimony {
 
 type Unstamped<T> = T extends VerdictInput ? Omit<T, "at_ms" | "at_wall"> : never;
 type UnstampedInput = Unstamped<VerdictInput>;
-
-function destinationOf(config: PathConfig): string {
-  const named = config.echo_responders[0]?.address ?? config.tcp_canary?.address;
-  if (named !== undefined) return named;
-  return config.address?.includes(":") === true ? NOWHERE.v6 : NOWHERE.v4;
-}

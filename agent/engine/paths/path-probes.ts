@@ -144,7 +144,7 @@ export class PathProbes {
     return new EchoProber(this.#ports.clock, pace, targets.length, {
       send: (index, id) => {
         const target = targets[index];
-        if (target === undefined) return;
+        if (target === undefined || target.address.includes(":") !== this.#address?.includes(":")) return;
         if (this.#socket === undefined && this.#address !== undefined && !this.#closed) this.#open(this.#address);
         this.#socket?.send(encodeProbe(target.kind, id, this.#salt), target.address, target.port);
       },

@@ -237,4 +237,26 @@ describe("the address of a path", () => {
     expect(wan.localAddress).toBe("10.1.1.77");
     expect(wan.health.state).toBe("unknown");
   });
+
+  test("may be IPv6 alone, as LTE often is: its route is looked up in its own family", async () => {
+    const clock = new ManualClock(1_000);
+    const asked: string[] = [];
+    const ip: IpCommand = {
+      ...noIp,
+      ask: (question) => {
+        asked.push(question);
+        return linkOf("2001:db8:7::2").ask(question);
+      },
+    };
+    const echo_responders = [{ kind: "stun" as const, address: "203.0.113.99", port: 3478 }];
+    const { paths, wan } = site(
+      clock,
+      { interface: "e0", echo_responders },
+      { ip, openSocket: datagrams(clock, () => undefined) },
+    );
+    paths.start();
+    await run(clock, 100);
+    expect(wan.localAddress).toBe("2001:db8:7::2");
+    expect(asked).toContain("route get 2001:db8::1 from 2001:db8:7::2");
+  });
 });
