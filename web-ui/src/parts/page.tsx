@@ -98,8 +98,8 @@ function State({ state, desk, words }: { state: StateView; desk: PageView["desk"
         <Alarms alarms={state.alarms} words={words} />
         <ActiveCalls calls={state.active} words={words} />
         <Phones phones={state.phone_list} words={words} />
-        <Paths paths={state.paths} trunks={state.trunks} words={words} />
         <Box box={state.box} words={words} />
+        <Paths paths={state.paths} trunks={state.trunks} words={words} />
       </div>
     </>
   );

@@ -40,12 +40,21 @@ export function AddressCard({ id, tile }: { id: string; tile: Tile }) {
       <h2 id={`${id}-title`}>{tile.title}</h2>
       <address lang="en">
         <span class="headline">{tile.headline}</span>
-        {tile.lines.map(({ text }) => (
-          <span class="address-line" key={text}>
-            {text}
-          </span>
-        ))}
+        {tile.lines
+          .filter(({ verbatim }) => verbatim === true)
+          .map(({ text }) => (
+            <span class="address-line" key={text}>
+              {text}
+            </span>
+          ))}
       </address>
+      {tile.lines
+        .filter(({ verbatim }) => verbatim !== true)
+        .map(({ text }) => (
+          <p class="faint note" key={text}>
+            {text}
+          </p>
+        ))}
     </section>
   );
 }

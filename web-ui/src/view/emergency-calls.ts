@@ -1,6 +1,6 @@
 import type { StatusDocument } from "../../../agent/base/status.ts";
 import type { At } from "./page-view.ts";
-import { party } from "./parties.ts";
+import { party, readable } from "./parties.ts";
 
 /** A running 911 call, as the banner tells it to whoever must meet the responders. */
 export interface Emergency911 {
@@ -43,5 +43,5 @@ export function emergencyCalls(
 
 /** The API puts a word in place of a number that this reader may not see. */
 function callbackText(number: string | undefined): string | undefined {
-  return number !== undefined && /[0-9]/.test(number) ? number : undefined;
+  return number !== undefined && /[0-9]/.test(number) ? readable(number) : undefined;
 }

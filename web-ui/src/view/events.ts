@@ -1,7 +1,7 @@
 import type { HoldfastEvent } from "../../../agent/base/events.ts";
 import type { PhoneStatus } from "../../../agent/base/status.ts";
 import type { At } from "./page-view.ts";
-import { party } from "./parties.ts";
+import { extensionName, party } from "./parties.ts";
 import { gpioText } from "./surroundings.ts";
 import type { Tone } from "./text.ts";
 
@@ -33,6 +33,7 @@ export function eventRow(event: HoldfastEvent, phones: readonly PhoneStatus[], a
 function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Told {
   const { t, named } = at.words;
   const who = (number: string | undefined) => party(number, phones, at.words);
+  const phone = (id: string | undefined) => extensionName(id, phones, at.words);
   switch (event.type) {
     case "box.started":
       return { text: t("event.box.started", { process: event.data.process }), detail: event.data.version };
@@ -54,10 +55,10 @@ function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Tol
       return { text, detail: to === "up" ? "" : bad.join("; "), tone };
     }
     case "registration.added":
-      return { text: t("event.registration.added", { who: who(event.data.extension) }) };
+      return { text: t("event.registration.added", { who: phone(event.data.extension) }) };
     case "registration.removed": {
       const text = named("event.registration.removed.", event.data.reason);
-      return { text: text.replace("{who}", () => who(event.data.extension)) };
+      return { text: text.replace("{who}", () => phone(event.data.extension)) };
     }
     case "call.started":
     case "call.answered":
@@ -68,12 +69,12 @@ function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Tol
       return { text: t("event.call.ended", { ...parties, duration }), detail: event.data.cause };
     }
     case "emergency.callback":
-      return { text: t("event.emergency.callback", { who: who(event.data.extension) }), tone: "bad" };
+      return { text: t("event.emergency.callback", { who: phone(event.data.extension) }), tone: "warn" };
     case "emergency.started":
     case "emergency.attempt":
     case "emergency.answered":
     case "emergency.ended":
-      return tellEmergency(event, who(emergencyCaller(event)), at);
+      return tellEmergency(event, phones, at);
     case "alarm.raised":
     case "alarm.cleared": {
       const { code, severity, detail } = event.data;
@@ -113,18 +114,22 @@ type EmergencyEvent = Extract<
   { type: "emergency.started" | "emergency.attempt" | "emergency.answered" | "emergency.ended" }
 >;
 
-function emergencyCaller(event: EmergencyEvent): string | undefined {
-  return event.type === "emergency.attempt" ? undefined : (event.data.extension ?? event.data.caller_number);
+/** By extension; a phone that nobody knows by what the PSAP saw of it, which is a number and not shown. */
+function emergencyCaller(event: EmergencyEvent, phones: readonly PhoneStatus[], words: At["words"]): string {
+  if (event.type === "emergency.attempt") return "";
+  const { extension, caller_number } = event.data;
+  return extension === undefined ? party(caller_number, phones, words) : extensionName(extension, phones, words);
 }
 
-function tellEmergency(event: EmergencyEvent, who: string, { words }: At): Told {
+function tellEmergency(event: EmergencyEvent, phones: readonly PhoneStatus[], { words }: At): Told {
+  const who = emergencyCaller(event, phones, words);
   const { t, named } = words;
   switch (event.type) {
     case "emergency.started": {
       const place = event.data.location_lines.join(", ");
       const text =
         place === "" ? t("event.emergency.started", { who }) : t("event.emergency.started_at", { who, place });
-      return { text, tone: "bad" };
+      return { text, tone: "warn" };
     }
     case "emergency.attempt": {
       const { attempt, trunk, path, outcome, sip_status } = event.data;

@@ -5,6 +5,7 @@ import { type AlarmsView, alarmsView } from "./alarms.ts";
 import { activeCalls, type CallRow, callsTile } from "./calls.ts";
 import { type Emergency911, emergencyCalls } from "./emergency-calls.ts";
 import { type EventRow, eventRow } from "./events.ts";
+import { readable } from "./parties.ts";
 import { type BoxView, boxView, type HealthRow, pathRows, trunkRows } from "./paths.ts";
 import { type PhoneRow, phoneRows, phonesTile } from "./phones.ts";
 import { addressTile, type CheckRow, checkRows, emergencyTile } from "./readiness.ts";
@@ -80,7 +81,7 @@ export function pageView(heard: Heard, words: Words): PageView {
     practice: status?.practice === true,
     site,
     org: status?.org.name ?? "",
-    main_number: status === undefined ? "" : t("page.main_number", { number: status.site.main_number }),
+    main_number: status === undefined ? "" : t("page.main_number", { number: readable(status.site.main_number) }),
     box: status === undefined ? "" : t("page.box", { id: status.box.id, version: status.box.version }),
     feed: feedLine(heard, time, words),
     stale: silent

@@ -15,6 +15,18 @@ export function party(number: string | undefined, phones: readonly PhoneStatus[]
   return SHORT.test(number) ? number : t("party.outside");
 }
 
+/** An extension of the site file by name; by its id while the phones are not known. */
+export function extensionName(id: string | undefined, phones: readonly PhoneStatus[], { t }: Words): string {
+  if (id === undefined || id === "") return t("party.unknown");
+  const phone = phones.find((each) => each.extension === id);
+  return phone === undefined ? id : phoneName(phone, t);
+}
+
+/** E.164 of the North American plan in groups, to be read aloud; others as they are. */
+export function readable(number: string): string {
+  return number.replace(/^\+1([2-9][0-9]{2})([0-9]{3})([0-9]{4})$/, "+1 $1 $2 $3");
+}
+
 function phoneName({ name, number }: PhoneStatus, t: Words["t"]): string {
   return name === "" || name === number ? number : t("party.phone", { name, number });
 }

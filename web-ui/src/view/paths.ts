@@ -66,8 +66,10 @@ function evidenceRow({ source, verdict, detail, at_wall }: Evidence, index: numb
   };
 }
 
-function pathFacts({ rtt_ms, loss_percent }: PathStatus, { words }: At): string {
+/** What was measured before a path went down says nothing about now. */
+function pathFacts({ state, rtt_ms, loss_percent }: PathStatus, { words }: At): string {
   const facts: string[] = [];
+  if (state === "down" || state === "unknown") return "";
   if (rtt_ms !== undefined) facts.push(words.t("paths.rtt", { ms: words.number(rtt_ms) }));
   if (loss_percent !== undefined) facts.push(words.t("paths.loss", { percent: words.number(loss_percent, 1) }));
   return facts.join(", ");

@@ -60,5 +60,10 @@ export function addressTile(engine: EngineOr, at: At): Tile {
   if (first === undefined) {
     return { title, tone: "bad", headline: t("address.none"), lines: [{ text: t("address.none_said") }] };
   }
-  return { title, tone: "quiet", headline: first, lines: rest.map((text) => ({ text, verbatim: true })) };
+  return {
+    title,
+    tone: "quiet",
+    headline: first,
+    lines: [...rest.map((text) => ({ text, verbatim: true })), { text: t("address.own") }],
+  };
 }

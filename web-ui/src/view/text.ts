@@ -44,7 +44,7 @@ export function unknownSince({ unknown_since }: UnknownSince, { words, now_wall 
 }
 
 export function unknownTile(title: string, part: UnknownSince, at: At): Tile {
-  const lines = [{ text: unknownSince(part, at) }];
+  const lines = [{ text: sinceText(part.unknown_since, at) }];
   return { title, tone: "unknown", headline: at.words.t("unknown"), lines };
 }
 

@@ -26,7 +26,7 @@ export interface Words {
   named(prefix: string, word: string): string;
   /** Undefined for a code that this page does not know. */
   alarm(code: string): AlarmText | undefined;
-  /** A wall time; with its date unless that is today's. */
+  /** A wall time; with its date unless that is today's; "?" for what is no time. */
   time(wall_ms: number, now_wall: number): string;
   /** A length of time in its largest unit, rounded down: "5 min". Below zero counts as zero. */
   duration(length_ms: number): string;
@@ -55,7 +55,7 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
   const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", ...zone });
   const catalogue = CATALOGUES[language];
   const unit = (value: number, name: "second" | "minute" | "hour" | "day") =>
-    new Intl.NumberFormat(written, {
+    new Intl.NumberFormat(language, {
       style: "unit",
       unit: name,
       unitDisplay: name === "day" ? "long" : "short",
@@ -67,8 +67,11 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
     named: (prefix, word) =>
       Object.hasOwn(catalogue, prefix + word) ? catalogue[(prefix + word) as Key] : String(word),
     alarm: (code) => (Object.hasOwn(ALARM_TEXTS[language], code) ? ALARM_TEXTS[language][code] : undefined),
-    time: (wall_ms, now_wall) =>
-      (day.format(wall_ms) === day.format(now_wall) ? clock : dated).format(wall_ms).replace(/\u202f/g, "\u00a0"),
+    time(wall_ms, now_wall) {
+      if (!isTime(wall_ms) || !isTime(now_wall)) return "?";
+      const form = day.format(wall_ms) === day.format(now_wall) ? clock : dated;
+      return form.format(wall_ms).replace(/\s/g, "\u00a0");
+    },
     duration(length_ms) {
       const seconds = Math.max(0, Math.floor(length_ms / 1000));
       if (seconds < 60) return unit(seconds, "second");
@@ -79,6 +82,11 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
     number: (value, digits = 0) => new Intl.NumberFormat(written, { maximumFractionDigits: digits }).format(value),
     list: (items) => new Intl.ListFormat(written, { type: "unit" }).format(items),
   };
+}
+
+/** Whether `Date` can hold it (ECMA-262 §21.4.1.1); formatting anything else throws. */
+function isTime(wall_ms: number): boolean {
+  return Math.abs(wall_ms) <= 8.64e15;
 }
 
 /** The first of the reader's languages that this page speaks. */
