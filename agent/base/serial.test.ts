@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { openPty } from "../practice/pty.ts";
 import { systemClock } from "./clock.ts";
+import { ManualClock } from "./manual-clock.ts";
 import { installPracticeGuard } from "./practice-guard.ts";
 import { openSerial } from "./serial.ts";
 
@@ -53,6 +54,20 @@ describe("a serial port in practice", () => {
     open.push(device);
     open.push(await attempt(path));
     await expect(attempt(path)).rejects.toMatchObject({ code: "serial.open" });
+  });
+
+  test("whose write is not done in two seconds has gone", async () => {
+    const { path, device } = await openPty(systemClock);
+    open.push(device);
+    const clock = new ManualClock();
+    const port = await openSerial({ path, baud: 2400, clock });
+    const lost: string[] = [];
+    port.onClose((why) => lost.push(why));
+    port.write(Buffer.from("Q1\r"));
+    // No turn of the event loop passes, so the library cannot have said that it is done.
+    clock.advance(2000);
+    expect(lost).toEqual([`${path}: a write was not done in 2000 ms`]);
+    expect(clock.pending).toBe(0);
   });
 
   test("does not mind writes after its end", async () => {
