@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ALARMS } from "../../agent/base/alarms.ts";
 import { ERRORS } from "../../agent/base/errors.ts";
+import { siteFilePage } from "../../scripts/site-file-page.ts";
 
 /** Rows of a Markdown table as lists of cell texts, header and rule left out. */
 function tableRows(file: string): string[][] {
@@ -28,5 +29,10 @@ describe("the documentation says what the catalogues say", () => {
     expect(tableRows("alarms.md")).toEqual(
       Object.entries(ALARMS).map(([code, { severity, meaning, action }]) => [`\`${code}\``, severity, meaning, action]),
     );
+  });
+
+  test("the site file", () => {
+    const page = readFileSync(new URL("../../docs/site-file.md", import.meta.url), "utf8");
+    expect(page).toBe(siteFilePage());
   });
 });
