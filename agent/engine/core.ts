@@ -4,7 +4,7 @@ import type { Mode } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
 import { buildResponse } from "../sip/messages/build.ts";
 import type { SipRequest } from "../sip/messages/message.ts";
-import { parseUri, userOf } from "../sip/messages/uri.ts";
+import { parseUri, type SipUri, userOf } from "../sip/messages/uri.ts";
 import type { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../sip/transactions/server-transaction.ts";
 import type { Flow } from "../sip/transport/flow.ts";
@@ -39,6 +39,11 @@ export interface CoreContext {
   readonly callers: Callers;
   readonly own: OwnUris;
   readonly counters: Counters;
+  /**
+   * Without a site file: a phone names a server to the outside. True when a new engine is about to serve that one too
+   * and the phone's repetition will find it, so that this request is to be left alone.
+   */
+  readonly learn: ((server: SipUri, flow: Flow) => boolean) | undefined;
   config(): SiteConfig;
   aors(): AddressesOfRecord;
   mode(): Mode;
@@ -100,6 +105,7 @@ export class Core {
     const { calls, registrar, proxy, counters } = this.#context;
     const { request } = tx;
     const inside = isInDialog(request);
+    if (!inside && this.#learns(request, flow)) return;
     if (request.method === "INVITE" && !inside) {
       if (classify(request, this.#context.config()) !== undefined) {
         counters.count("emergency_calls");
@@ -127,6 +133,14 @@ export class Core {
     } else if (this.#isForUs(request)) this.#answerForUs(tx);
     else if (request.method === "INVITE") this.#call(tx, flow);
     else this.#otherFromLan(tx, from);
+  }
+
+  #learns(request: SipRequest, flow: Flow): boolean {
+    const { learn, own } = this.#context;
+    if (learn === undefined || (request.method !== "INVITE" && request.method !== "REGISTER")) return false;
+    const uri = parseUri(request.uri);
+    if (uri === undefined || uri.host === "" || own.ofParsed(uri).ours) return false;
+    return learn(uri, flow);
   }
 
   #fromTrunk(tx: ServerTransaction, from: Extract<Party, { kind: "trunk" }>): void {

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import type { LanConfig, SiteConfig } from "../base/config/schema.ts";
+import type { LanConfig, PathConfig, PbxTargetConfig, SiteConfig } from "../base/config/schema.ts";
 
 /** Where the cellular process takes calls for its modem, when nothing else is known. */
 const MODEM_PORT = 5090;
@@ -23,11 +24,55 @@ export function localAddresses(practice: boolean): readonly LocalAddress[] {
   return found.length > 0 ? found : [loopback];
 }
 
+/** A cloud PBX that phones have named in their requests. */
+export interface LearnedCloud {
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+/** The local address that packets to the outside leave from: that of the interface with the default route. */
+export function outsideAddress(practice: boolean): string | undefined {
+  if (practice) return "127.0.0.1";
+  let table: string;
+  try {
+    table = readFileSync("/proc/net/route", "utf8");
+  } catch {
+    return undefined;
+  }
+  const [best] = table
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split("\t"))
+    .filter(([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000")
+    .sort((a, b) => Number(a[6]) - Number(b[6]));
+  const entries = networkInterfaces()[best?.[0] ?? ""] ?? [];
+  return entries.find(({ family }) => family === "IPv4")?.address;
+}
+
 /**
  * What the engine runs on when it has no valid configuration: it takes 911 from the networks the box is attached to,
- * and has the modem as its only way out. One LAN for each address, so that every answer leaves where the call came in.
+ * and has two ways out: the cloud that the phones name, once one has named it, and the modem. One LAN for each address,
+ * so that every answer leaves where the call came in.
  */
-export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
+export function defaultConfig(
+  addresses: readonly LocalAddress[],
+  clouds: readonly LearnedCloud[] = [],
+  outside: string | undefined = undefined,
+): SiteConfig {
+  const usable = outside === undefined ? [] : clouds;
+  const learned = usable.map(
+    ({ host, port }, i): PbxTargetConfig => ({
+      id: `learned-${i}`,
+      path: "wan",
+      domain: host,
+      host,
+      port: port ?? 5060,
+      transport: "udp",
+      path_header: true,
+      carries_emergency: true,
+      carrier_profile: "plain",
+    }),
+  );
   const lans = addresses.map(
     ({ address, cidr }, i): LanConfig => ({ id: `default-${i}`, address, subnets: [cidr], sip_port: 5060 }),
   );
@@ -46,8 +91,11 @@ export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
     },
     box: { id: "unconfigured", layout: "one_armed", sip_names: [] },
     lans,
-    paths: [{ id: "modem", kind: "modem", address: "127.0.0.1", dns_servers: [], echo_responders: [] }],
-    pbx_targets: [],
+    paths: [
+      ...(learned.length > 0 && outside !== undefined ? [plainPath("wan", outside)] : []),
+      plainPath("modem", "127.0.0.1"),
+    ],
+    pbx_targets: learned,
     trunks: [
       {
         id: "modem",
@@ -56,12 +104,12 @@ export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
         host: "127.0.0.1",
         port: MODEM_PORT,
         transport: "udp",
-        carrier_profile: "modem",
+        carrier_profile: "plain",
       },
     ],
     carrier_profiles: [
       {
-        id: "modem",
+        id: "plain",
         request_uri: "sip:{number}@{host}",
         caller_identity: "from",
         location: "none",
@@ -76,7 +124,7 @@ export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
         { digits: "112", class: "sos" },
       ],
       outside_prefixes: ["9"],
-      routes: ["modem"],
+      routes: [...learned.map(({ id }) => id), "modem"],
       callback_window_min: 60,
     },
     extensions: [],
@@ -93,4 +141,8 @@ export function defaultConfig(addresses: readonly LocalAddress[]): SiteConfig {
     web: { port: 8080 },
     drill: { max_ms: 1_800_000 },
   };
+}
+
+function plainPath(kind: "wan" | "modem", address: string): PathConfig {
+  return { id: kind, kind, address, dns_servers: [], echo_responders: [] };
 }

@@ -12,7 +12,7 @@ import type { CallsPort } from "./calls/calls-port.ts";
 import { SipProxy } from "./calls/proxy.ts";
 import { ProxyMedia } from "./calls/proxy-media.ts";
 import type { PassageWatcher } from "./calls/proxy-parties.ts";
-import { Core } from "./core.ts";
+import { Core, type CoreContext } from "./core.ts";
 import { Counters } from "./counters.ts";
 import { LanSide } from "./lan-side.ts";
 import { OwnTokens } from "./own-tokens.ts";
@@ -35,6 +35,7 @@ export interface EnginePartsContext {
   readonly alarms: AlarmBoard;
   readonly tokenKey: Uint8Array;
   readonly watcher: PassageWatcher;
+  readonly learn?: CoreContext["learn"];
   config(): SiteConfig;
   mode(): Mode;
   onBinding(change: BindingChange): void;
@@ -127,7 +128,16 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   const proxy = new SipProxy({ ...shared, media, watcher: context.watcher });
   const calls = context.calls(store);
   const callers = new Callers(store, digest, () => aors);
-  const core = new Core({ ...shared, registrar, proxy, calls, callers, counters, aors: () => aors });
+  const core = new Core({
+    ...shared,
+    registrar,
+    proxy,
+    calls,
+    callers,
+    counters,
+    learn: context.learn,
+    aors: () => aors,
+  });
   return {
     core,
     calls,

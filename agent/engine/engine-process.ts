@@ -13,7 +13,7 @@ import { connectRelay, type RelayClient } from "../media/relay-client.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
 import { readKept, writeKept } from "./bindings-file.ts";
 import { clockQuality } from "./clock-quality.ts";
-import { defaultConfig, localAddresses } from "./defaults.ts";
+import { defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
 import { loadTokenKey } from "./own-tokens.ts";
 import { needsRebuild } from "./reload.ts";
 import { type Inheritance, SiteEngine } from "./site-engine.ts";
@@ -25,6 +25,7 @@ const BINDINGS_URGENT_MS = 100;
 const BINDINGS_RELAXED_MS = 5000;
 const LEARNED_MS = 60_000;
 const RELOAD_TRY_MS = 500;
+const LEARNED_MAX = 2;
 
 export interface EngineProcessOptions {
   readonly clock: Clock;
@@ -55,6 +56,7 @@ export class EngineProcess {
   #engine: SiteEngine | undefined;
   #waiting: Snapshot | undefined;
   #rebuilding = false;
+  #clouds: readonly LearnedCloud[] = [];
   #stopping = false;
   #statusTimer: Timer | undefined;
   #bindingsTimer: { readonly due_ms: number; readonly timer: Timer } | undefined;
@@ -222,6 +224,7 @@ export class EngineProcess {
         token_key: this.#tokenKey,
         record: (event) => this.#record(event),
         changed: () => this.#statusSoon(),
+        learn: (server) => this.#learn(server),
         bindingsChanged: (urgent) => this.#bindingsSoon(urgent),
       },
       this.#config,
@@ -250,17 +253,34 @@ export class EngineProcess {
 
   async #rebuildWhenIdle(): Promise<void> {
     const snapshot = this.#waiting;
-    const engine = this.#engine;
-    if (this.#rebuilding || this.#stopping || snapshot === undefined || engine === undefined || !engine.idle) return;
-    this.#rebuilding = true;
+    if (this.#rebuilding || this.#stopping || snapshot === undefined || this.#engine?.idle !== true) return;
     this.#waiting = undefined;
+    await this.#rebuild(snapshot.config, true);
+    this.#applied(snapshot);
+  }
+
+  async #rebuild(config: SiteConfig, configured: boolean): Promise<void> {
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    this.#rebuilding = true;
     const before = engine.inheritance();
     await engine.close();
-    this.#config = snapshot.config;
+    this.#config = config;
     // Should the new one not start, nothing serves the phones: then only a fresh process helps.
-    this.#engine = await this.#startEngine(true, before);
+    this.#engine = await this.#startEngine(configured, before);
     this.#rebuilding = false;
-    this.#applied(snapshot);
+  }
+
+  /** On defaults only; the first few that are named count, so that nobody can push the right one out later. */
+  #learn(server: LearnedCloud): boolean {
+    const { practice, log } = this.#options;
+    const outside = outsideAddress(practice);
+    const known = this.#clouds.some(({ host }) => host.toLowerCase() === server.host.toLowerCase());
+    if (known || outside === undefined || this.#rebuilding || this.#clouds.length >= LEARNED_MAX) return false;
+    this.#clouds = [...this.#clouds, server];
+    log.warn("without a site file: using the server that a phone names", { host: server.host, outside });
+    void this.#rebuild(defaultConfig(localAddresses(practice), this.#clouds, outside), false);
+    return true;
   }
 
   #applied({ config_hash }: Snapshot): void {

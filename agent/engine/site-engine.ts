@@ -8,11 +8,14 @@ import type { Log } from "../base/log.ts";
 import { type Binding, type CallbackEntry, configHash } from "../base/snapshot.ts";
 import type { EngineStatus } from "../base/status.ts";
 import type { Relay } from "../media/relay.ts";
+import type { SipUri } from "../sip/messages/uri.ts";
 import { TransactionLayer } from "../sip/transactions/layer.ts";
+import type { Flow } from "../sip/transport/flow.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { Calls } from "./calls/calls.ts";
 import { Passages } from "./calls/passages.ts";
+import type { LearnedCloud } from "./defaults.ts";
 import { readiness } from "./emergency/readiness.ts";
 import { assembleEngine, type EngineParts } from "./engine-parts.ts";
 import { Failover } from "./failover/runner.ts";
@@ -38,6 +41,8 @@ export interface SiteEngineContext {
   record(event: HoldfastEvent): void;
   /** Something that the status document shows has changed. */
   changed(): void;
+  /** Without a site file: a phone named this server to the outside. True when it is new and will be used. */
+  learn(server: LearnedCloud): boolean;
   /** Bindings changed; `urgent` when one came or went. */
   bindingsChanged(urgent: boolean): void;
 }
@@ -115,6 +120,7 @@ export class SiteEngine {
       alarms,
       tokenKey: context.token_key,
       watcher: this.#passages,
+      ...(configured ? {} : { learn: (server: SipUri, flow: Flow) => this.#learn(server, flow) }),
       config: () => this.#config,
       mode: () => this.#failover.mode,
       onBinding: (change) => this.#bindingChanged(change),
@@ -194,7 +200,7 @@ export class SiteEngine {
       "engine.defaults",
       "",
       !this.#configured,
-      "There is no valid site file: 911 is taken and has only the modem to leave by; if that does not answer, callers get 503.",
+      "There is no valid site file: 911 is taken and leaves by the server that phones name or by the modem; if neither answers, callers get 503.",
     );
   }
 
@@ -221,6 +227,11 @@ export class SiteEngine {
     } catch (error) {
       this.#context.log.warn("the box's DNS does not serve every LAN", { error: errorText(error) });
     }
+  }
+
+  /** A phone repeats a request over UDP; and no call may be lost over it. */
+  #learn({ host, port }: SipUri, flow: Flow): boolean {
+    return flow.protocol === "udp" && this.#calls.status().length === 0 && this.#context.learn({ host, port });
   }
 
   /** Takes over what can change while calls run: phones, locations, credentials, numbers. */
