@@ -128,4 +128,18 @@ describe("the dispatcher", () => {
     site.parts.core.open();
     expect(site.calls.taken).toHaveLength(1);
   });
+
+  test("without a site file the server that a phone names is learned once, and the repeated request is handled", async () => {
+    const site = await memorySite({ learns: true });
+    const phone = await site.phone("101", "10.20.0.101");
+    void phone.send(phone.inviteRequest("911"));
+    await site.pass(20);
+    expect(site.learned).toEqual(["pbx.example"]);
+    expect(site.calls.taken).toEqual([]);
+    void phone.send(phone.inviteRequest("911"));
+    void phone.send(phone.inviteRequest(`sip:911@${BOX}`));
+    await site.pass(20);
+    expect(site.calls.taken).toHaveLength(2);
+    expect(site.learned).toEqual(["pbx.example"]);
+  });
 });

@@ -58,6 +58,7 @@ export interface Inheritance {
 /** A listener that could not be opened, because its address is not there yet, is tried again this often. */
 const LISTEN_AGAIN_MS = 1000;
 const SWEEP_MS = 1000;
+const REAP_MS = 60_000;
 /** The media process may be a little later than the engine. */
 const MEDIA_START_MS = 5000;
 
@@ -195,6 +196,7 @@ export class SiteEngine {
         this.#watchEmergency();
         this.#watchReadiness();
       }),
+      every(clock, REAP_MS, () => void this.#parts.media.reap(clock.now() - this.#started_ms)),
     );
     alarms.set(
       "engine.defaults",

@@ -107,6 +107,28 @@ export class ProxyMedia {
     this.#context.relay.closeCall(callIdOf(leg)).catch((error) => this.#trouble(error));
   }
 
+  /**
+   * Gives back ports whose call ended unseen: phones that vanished, calls from before a restart that were never
+   * answered. `up_ms`: how long this engine runs. To be called about every minute.
+   */
+  async reap(up_ms: number): Promise<void> {
+    const { relay } = this.#context;
+    if (!relay.connected) return;
+    try {
+      const calls = new Map<string, number>();
+      for (const { call_id, silent_ms } of await relay.list()) {
+        if (!call_id.startsWith(PREFIX)) continue;
+        calls.set(call_id, Math.min(calls.get(call_id) ?? Number.POSITIVE_INFINITY, silent_ms ?? up_ms));
+      }
+      for (const [call_id, silent_ms] of calls) {
+        const leg = call_id.slice(PREFIX.length);
+        if (silent_ms > (this.#sessions.has(leg) ? SILENT_KNOWN_MS : SILENT_UNKNOWN_MS)) this.close(leg);
+      }
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
   #newSession(leg: string): Session {
     const session: Session = { lines: [], queue: undefined, before: undefined, peers: new Map() };
     this.#sessions.set(leg, session);
@@ -188,8 +210,13 @@ export class ProxyMedia {
   }
 }
 
-const callIdOf = (leg: string) => `proxied-${leg}`;
-const endpointId = (leg: string, line: number, side: MediaSide) => `proxied-${leg}-${line}-${side}`;
+const PREFIX = "proxied-";
+/** A call on hold may be silent for long. */
+const SILENT_KNOWN_MS = 4 * 3_600_000;
+const SILENT_UNKNOWN_MS = 600_000;
+
+const callIdOf = (leg: string) => `${PREFIX}${leg}`;
+const endpointId = (leg: string, line: number, side: MediaSide) => `${PREFIX}${leg}-${line}-${side}`;
 
 const isMedia = ({ type }: SdpMedia) => type === "audio" || type === "video";
 const isRelayed = (media: SdpMedia) => isMedia(media) && media.port !== 0;

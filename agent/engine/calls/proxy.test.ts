@@ -257,6 +257,18 @@ describe("a call through the cloud", () => {
     expect(made.site.alarms.active().map(({ code }) => code)).toContain("media.down");
   });
 
+  test("ports of calls that ended unseen are given back, those of running ones are kept", async () => {
+    const made = await scene();
+    await talking(made);
+    made.site.relay.silent_ms = 20;
+    await made.site.restart();
+    await made.site.parts.media.reap(3_600_000);
+    expect(endpoints(made.site)).toHaveLength(4);
+    made.site.relay.silent_ms = 601_000;
+    await made.site.parts.media.reap(3_600_000);
+    expect(endpoints(made.site)).toEqual([]);
+  });
+
   test("a GRUU that leads to the phone becomes the contact that it registered", async () => {
     const { site, alice } = await scene();
     const bob = await site.phone("103", "10.20.0.103");

@@ -8,6 +8,7 @@ import { silentLog } from "../../base/log.ts";
 import { ManualClock } from "../../base/manual-clock.ts";
 import type { EndpointInfo, EndpointSpec, Relay, RemotePeer } from "../../media/relay.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
+import type { SipUri } from "../../sip/messages/uri.ts";
 import { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
@@ -70,8 +71,21 @@ export class NotedRelay implements Relay {
     for (const [id, endpoint] of this.endpoints) if (endpoint.call_id === call_id) this.endpoints.delete(id);
   }
 
+  /** Since when each endpoint is silent, for `list`. */
+  silent_ms: number | undefined;
+
   async list(): Promise<readonly EndpointInfo[]> {
-    return [];
+    return [...this.endpoints.values()].map(({ id, call_id, local_address, port }) => ({
+      id,
+      call_id,
+      local_address,
+      port,
+      bridged_to: undefined,
+      packets_in: 0,
+      packets_out: 0,
+      packets_dropped: 0,
+      silent_ms: this.silent_ms,
+    }));
   }
 }
 
@@ -115,6 +129,8 @@ export interface MemorySite {
   setMode(mode: Mode): void;
   /** Sets the PBX's trunk and tells the engine. */
   setTrunk(state: HealthState): void;
+  /** Servers that phones named while there is no site file. */
+  readonly learned: string[];
   phone(user: string, address: string, options?: { password?: string }): Promise<MemoryPhone>;
   /** Lets time pass, and everything that waits on promises. */
   pass(ms: number): Promise<void>;
@@ -123,7 +139,7 @@ export interface MemorySite {
 }
 
 export async function memorySite(
-  options: { config?: SiteConfig; challenge?: boolean; open?: boolean } = {},
+  options: { config?: SiteConfig; challenge?: boolean; open?: boolean; learns?: boolean } = {},
 ): Promise<MemorySite> {
   const config = options.config ?? siteConfig();
   const clock = new ManualClock();
@@ -133,6 +149,7 @@ export async function memorySite(
   const calls = new NotedCalls();
   const changes: BindingChange[] = [];
   const observed: TrunkObservation[] = [];
+  const learned: string[] = [];
   const alarms = new AlarmBoard(
     () => clock.wall(),
     () => {},
@@ -206,6 +223,15 @@ export async function memorySite(
       alarms,
       tokenKey: new Uint8Array(32).fill(7),
       watcher: { started() {}, ringing() {}, answered() {}, challenged() {}, ended() {} },
+      ...(options.learns === true
+        ? {
+            learn: ({ host }: SipUri) => {
+              if (learned.includes(host)) return false;
+              learned.push(host);
+              return true;
+            },
+          }
+        : {}),
       config: () => config,
       mode: () => mode,
       onBinding: (change) => void changes.push(change),
@@ -239,6 +265,7 @@ export async function memorySite(
     alarms,
     changes,
     observed,
+    learned,
     pbx,
     setMode(to) {
       mode = to;
