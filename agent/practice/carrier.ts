@@ -66,14 +66,10 @@ export class Carrier {
     });
   }
 
-  /** Whether the box could be called over this carrier now. */
-  get reachesBox(): boolean {
-    return this.#registered !== undefined && this.#registered.until_ms > this.#setting.clock.now();
-  }
-
   /** Somebody outside calls: over the box's own registration, or to another place. */
   async callIn(number: string, to?: Destination): Promise<{ call: PartyCall; answer: Promise<Answer> } | undefined> {
-    const registered = this.reachesBox ? this.#registered : undefined;
+    const lives = (this.#registered?.until_ms ?? 0) > this.#setting.clock.now();
+    const registered = lives ? this.#registered : undefined;
     const destination = to ?? registered?.flow;
     if (destination === undefined) return undefined;
     const { clock, address, openMedia } = this.#setting;

@@ -31,10 +31,6 @@ export class CloudContacts {
     return (this.#byUser.get(user) ?? []).filter((contact) => contact.until_ms > this.#clock.now());
   }
 
-  users(): readonly string[] {
-    return [...this.#byUser.keys()].filter((user) => this.of(user).length > 0);
-  }
-
   /** Carries out one REGISTER; `contacts` are the values for its 200. Not ok: a Contact that cannot be read. */
   register(user: string, request: SipRequest): { readonly ok: boolean; readonly contacts: readonly string[] } {
     let kept = [...this.of(user)];

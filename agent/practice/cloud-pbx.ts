@@ -47,11 +47,6 @@ export class CloudPbx {
     });
   }
 
-  /** Users with a contact. */
-  get registered(): readonly string[] {
-    return this.#contacts.users();
-  }
-
   async close(): Promise<void> {
     await this.#setting.transport.shutdown();
   }

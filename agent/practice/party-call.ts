@@ -74,7 +74,7 @@ export class PartyCall {
     return { call, answer: call.#dial(dialling, audio, say) };
   }
 
-  /** Undefined while a dialled call is unanswered. */
+  /** As it was sent or came. Throws while a dialled call has no final response yet. */
   get invite(): SipRequest {
     if (this.#invite === undefined) throw new Error("the call was not sent");
     return this.#invite;
@@ -94,10 +94,6 @@ export class PartyCall {
   get caller(): string {
     const value = header(this.invite, "P-Asserted-Identity") ?? header(this.invite, "From") ?? "";
     return parseUri(parseNameAddr(value)?.uri ?? "")?.user ?? "";
-  }
-
-  get flow(): Flow | undefined {
-    return this.#flow;
   }
 
   get audio(): AudioPort | undefined {

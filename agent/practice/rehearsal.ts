@@ -23,6 +23,8 @@ export interface RehearsalContext {
   readonly pbx: { readonly address: string; readonly port: number };
 }
 
+/** The site has just started: its phones are still registering. */
+const REGISTERING_MS = 10_000;
 /** Nobody answers: the caller gives up. */
 const PATIENCE_MS = 40_000;
 /** A carrier tries the next way to a customer when nothing rings by then. */
@@ -39,10 +41,19 @@ const NAMES: Readonly<Record<string, string>> = {
 /** Makes one call between parties of the practice site, listens at both ends and hangs up. */
 export async function rehearse(context: RehearsalContext, from: string, to: string): Promise<Rehearsed> {
   const phone = context.phones.get(from);
+  await registered(context, isPhone(from) ? [from, to] : PHONES);
   if (phone !== undefined) return fromPhone(context, phone, to);
   if (from === OUTSIDE_NUMBER || `+1${from}` === OUTSIDE_NUMBER) return fromOutside(context, to);
   const known = `${PHONES.join(", ")} and ${OUTSIDE_NUMBER} (somebody outside)`;
   return { ok: false, lines: [`PRACTICE: there is no ${from} here that could call. There are ${known}.`] };
+}
+
+/** Waits a while for these phones, and goes on in any case: what then happens is what there is to see. */
+async function registered({ clock, phones }: RehearsalContext, numbers: readonly string[]): Promise<void> {
+  const until = clock.now() + REGISTERING_MS;
+  while (numbers.some((number) => phones.get(number)?.registered === false) && clock.now() < until) {
+    await pause(clock, LOOK_MS);
+  }
 }
 
 async function fromPhone(context: RehearsalContext, phone: PracticePhone, to: string): Promise<Rehearsed> {

@@ -59,11 +59,6 @@ export class UserAgent {
     });
   }
 
-  /** Calls that stand. */
-  get busy(): boolean {
-    return this.#calls.size > 0 || this.#pending.size > 0;
-  }
-
   onCall(handler: (call: PartyCall) => void): void {
     this.#onCall = handler;
   }

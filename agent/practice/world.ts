@@ -164,7 +164,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     pages: [LOOPBACK, ...attached.map(({ address }) => address)].map((address) => `http://${address}:${webPort}/`),
     sip: lans.map(({ address, port }) => `${address}:${port}`),
     accounts,
-    notes: notesOf({ sipPort, webPort, equipment, lan, attached, places }),
+    notes: notesOf({ sipPort, webPort, equipment, lan, attached }),
   });
 
   return {
@@ -209,13 +209,13 @@ function notesOf(found: {
   readonly equipment: Equipment;
   readonly lan: boolean;
   readonly attached: readonly AttachedLan[];
-  readonly places: Places;
 }): string[] {
   const notes: string[] = [];
   if (found.sipPort !== SIP_PORT) notes.push(`port ${SIP_PORT} is taken here; SIP is at port ${found.sipPort}.`);
   if (found.webPort !== WEB_PORT) notes.push(`port ${WEB_PORT} is taken here; the page is at port ${found.webPort}.`);
   if (found.equipment.modem === undefined) notes.push("no practice modem: this machine gave no pseudo-terminal.");
   if (found.equipment.ups === undefined) notes.push("no practice UPS: this machine gave no pseudo-terminal.");
+  if (!found.lan) notes.push("a softphone has to speak from 127.0.0.1 itself; one that will not needs --lan.");
   if (found.lan && found.attached.length === 0) notes.push("--lan: this machine is in no LAN.");
   return notes;
 }

@@ -28,6 +28,19 @@ interface Status {
   readonly power: { readonly source: string };
 }
 
+/** What strace writes of calls that must not be there. */
+const OUTWARD = [
+  'connect(21, {sa_family=AF_INET, sin_port=htons(5060), sin_addr=inet_addr("203.0.113.1")}, 16) = -1 EINPROGRESS',
+  'sendmsg(19, {msg_name={sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("203.0.113.53")}, msg_namelen=16, msg_iov=[{',
+  'bind(18, {sa_family=AF_INET, sin_port=htons(5060), sin_addr=inet_addr("0.0.0.0")}, 16) = 0',
+  'connect(20, {sa_family=AF_INET6, sin6_port=htons(443), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "2001:db8::1", &sin6_addr), sin6_scope_id=0}, 28) = 0',
+  'bind(18, {sa_family=AF_INET6, sin6_port=htons(8080), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::", &sin6_addr), sin6_scope_id=0}, 28) = 0',
+];
+const OPENED = [
+  'openat(AT_FDCWD, "/dev/ttyUSB2", O_RDWR|O_NOCTTY|O_NONBLOCK) = 17',
+  'openat(AT_FDCWD, "/dev/gpiochip0", O_RDWR|O_CLOEXEC) = -1 ENOENT (No such file or directory)',
+];
+
 const folder = mkdtempSync(join(tmpdir(), "holdfast-practice-"));
 const checks = new Checks();
 const traced = existsSync("/usr/bin/strace");
@@ -104,7 +117,7 @@ async function story(): Promise<void> {
 
   const pulled = await site.command("cable", "pull");
   checks.tell("the cable is pulled", pulled.status === 0, pulled.output);
-  checks.tellCall("102 calls 911 at that moment", await site.command("call", "102", "911"), [
+  checks.tellCall("102 calls 911 with the cable pulled", await site.command("call", "102", "911"), [
     "over LTE",
     "presenting +13035550102",
     "Address received: 100 Rehearsal Street, floor 2, room 204",
@@ -169,7 +182,14 @@ async function finish(): Promise<void> {
   }
   const traces = traceFiles(folder);
   const lines = traces.flatMap((file) => readFileSync(file, "utf8").split("\n"));
-  checks.tell("the watch saw every process", traces.length >= 6, `${traces.length} traces, ${lines.length} calls`);
+  const inside = lines.filter((line) => line.includes('inet_addr("127.')).length;
+  checks.tell(
+    "the watch saw the site talk to itself",
+    inside > 100,
+    `${traces.length} traces, ${inside} calls on loopback`,
+  );
+  checks.tell("and it would see a way out", wayOut(OUTWARD).length === OUTWARD.length);
+  checks.tell("and an opened port", equipmentOpened(OPENED).length === OPENED.length);
   const out = wayOut(lines);
   checks.tell("nothing left the machine or was open to it", out.length === 0, out.slice(0, 5).join(" | "));
   const opened = equipmentOpened(lines);
