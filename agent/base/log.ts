@@ -12,7 +12,7 @@ export function clean(text: string, limit = FIELD_LIMIT): string {
 
 function cleanValue(value: unknown, depth: number): unknown {
   if (typeof value === "string") return clean(value);
-  if (value instanceof Error) return clean(value.message, 1024);
+  if (value instanceof Error) return clean((value.stack ?? value.message).replace(/\n\s*/g, " ⏎ "), 2048);
   if (Array.isArray(value)) return depth > 3 ? "[…]" : value.slice(0, 50).map((item) => cleanValue(item, depth + 1));
   if (typeof value === "object" && value !== null) return depth > 3 ? "{…}" : cleanFields(value, depth + 1);
   return value;

@@ -3,6 +3,7 @@ import dns from "node:dns";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import os from "node:os";
+import { systemClock } from "./clock.ts";
 import { HoldfastError } from "./errors.ts";
 
 /**
@@ -49,8 +50,22 @@ export function isLoopback(host: string): boolean {
   return net.isIPv4(v4) && v4.startsWith("127.");
 }
 
-/** True for an address of a network this machine is directly attached to, loopback excluded. */
+/** Interfaces are looked at anew this often; asking them for every packet would cost more than sending it. */
+const ATTACHED_FOR_MS = 5000;
+const attached = new Map<string, { readonly is: boolean; readonly at_ms: number }>();
+
+/** True for an address of a network this machine is directly attached to, loopback excluded. At most 5 s old. */
 export function isAttached(host: string): boolean {
+  const now_ms = systemClock.now();
+  const known = attached.get(host);
+  if (known !== undefined && now_ms - known.at_ms < ATTACHED_FOR_MS) return known.is;
+  if (attached.size >= 1000) attached.clear();
+  const is = liesInAttachedNetwork(host);
+  attached.set(host, { is, at_ms: now_ms });
+  return is;
+}
+
+function liesInAttachedNetwork(host: string): boolean {
   const family = net.isIP(host) === 6 ? "ipv6" : "ipv4";
   if (net.isIP(host) === 0) return false;
   for (const entries of Object.values(os.networkInterfaces())) {
@@ -97,16 +112,19 @@ function wrap(owner: object, name: string, make: (original: (...args: unknown[])
   Reflect.set(owner, name, make(original as (...args: unknown[]) => unknown));
 }
 
-/** Node calls these both with plain arguments and with one already normalised array. */
-function flat(args: unknown[]): unknown[] {
-  return Array.isArray(args[0]) ? args[0] : args;
-}
-
 interface Target {
   readonly host?: string;
   readonly path?: string;
   readonly port?: number | string;
   readonly address?: string;
+}
+
+/** Where TCP is to go or to listen. Node calls with plain arguments as well as with one already normalised array. */
+function targetOf(args: unknown[]): Target {
+  const [first, second] = Array.isArray(args[0]) ? args[0] : args;
+  if (typeof first === "object" && first !== null) return first;
+  if (typeof first === "string" && !/^[0-9]+$/.test(first)) return { path: first };
+  return typeof second === "string" ? { host: second } : {};
 }
 
 /** As Node decides it: a truthy `path` is a Unix socket, anything else (HTTP passes null) goes to the network. */
@@ -117,30 +135,14 @@ function isUnixPath(target: Target): boolean {
 function guardTcp(lan: boolean): void {
   wrap(net.Socket.prototype, "connect", (original) => {
     return function (this: net.Socket, ...args: unknown[]) {
-      const [first, second] = flat(args);
-      const target: Target =
-        typeof first === "object" && first !== null
-          ? first
-          : typeof first === "string" && !/^[0-9]+$/.test(first)
-            ? { path: first }
-            : typeof second === "string"
-              ? { host: second }
-              : {};
+      const target = targetOf(args);
       if (!isUnixPath(target)) requireOut(target.host ?? "localhost", lan);
       return original.apply(this, args);
     };
   });
   wrap(net.Server.prototype, "listen", (original) => {
     return function (this: net.Server, ...args: unknown[]) {
-      const [first, second] = flat(args);
-      const target: Target =
-        typeof first === "object" && first !== null
-          ? first
-          : typeof first === "string" && !/^[0-9]+$/.test(first)
-            ? { path: first }
-            : typeof second === "string"
-              ? { host: second }
-              : {};
+      const target = targetOf(args);
       if (!isUnixPath(target)) requireListen(target.host, lan);
       return original.apply(this, args);
     };

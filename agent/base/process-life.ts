@@ -34,3 +34,16 @@ export function processLife(
     },
   };
 }
+
+/**
+ * What nobody expected ends the process, because nobody knows what state it left; the supervisor starts it again, and
+ * journals and stores hold what was known. Called before anything else runs.
+ */
+export function endOnFault(log: Log): void {
+  const fatal = (error: unknown) => {
+    log.error("stopped by a fault; starting anew", { error });
+    process.exit(1);
+  };
+  process.on("uncaughtException", fatal);
+  process.on("unhandledRejection", fatal);
+}

@@ -7,21 +7,13 @@ import { systemClock } from "../base/clock.ts";
 import { createLog } from "../base/log.ts";
 import { installPracticeGuard } from "../base/practice-guard.ts";
 import { processArguments } from "../base/process-arguments.ts";
-import { processLife } from "../base/process-life.ts";
+import { endOnFault, processLife } from "../base/process-life.ts";
 import { startCellular } from "./cellular-process.ts";
 
 const { config: config_file, state_dir, run_dir, practice, boot_id } = processArguments();
 if (practice) installPracticeGuard({ lan: false });
 const log = createLog("cellular", { practice });
-for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
-  process.on(kind, (error) => {
-    log.error("stopped by a fault; starting anew", {
-      kind,
-      error: error instanceof Error ? (error.stack ?? "") : String(error),
-    });
-    process.exit(1);
-  });
-}
+endOnFault(log);
 const cellular = startCellular({
   config_file,
   state_dir,

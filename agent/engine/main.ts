@@ -7,21 +7,13 @@ import { systemClock } from "../base/clock.ts";
 import { createLog } from "../base/log.ts";
 import { installPracticeGuard } from "../base/practice-guard.ts";
 import { processArguments } from "../base/process-arguments.ts";
-import { processLife } from "../base/process-life.ts";
+import { endOnFault, processLife } from "../base/process-life.ts";
 import { EngineProcess } from "./engine-process.ts";
 
 const { state_dir, run_dir, practice, lan, boot_id } = processArguments();
 if (practice) installPracticeGuard({ lan });
 const log = createLog("engine", { practice });
-const fatal = (error: unknown) => {
-  // What state it left is not known. Answered calls are in the journal, and sound goes on in the media process.
-  log.error("stopped by a fault; starting anew", {
-    error: error instanceof Error ? (error.stack ?? "") : String(error),
-  });
-  process.exit(1);
-};
-process.on("uncaughtException", fatal);
-process.on("unhandledRejection", fatal);
+endOnFault(log);
 
 const engine = new EngineProcess({
   clock: systemClock,

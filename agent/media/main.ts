@@ -8,7 +8,7 @@ import { systemClock } from "../base/clock.ts";
 import { createLog } from "../base/log.ts";
 import { installPracticeGuard } from "../base/practice-guard.ts";
 import { processArguments } from "../base/process-arguments.ts";
-import { processLife } from "../base/process-life.ts";
+import { endOnFault, processLife } from "../base/process-life.ts";
 import { startMedia } from "./media-process.ts";
 
 function port(text: string, name: string): number {
@@ -31,6 +31,7 @@ if (port_max - port_min < 99) {
 }
 if (practice) installPracticeGuard({ lan });
 const log = createLog("media", { practice });
+endOnFault(log);
 const life = processLife(log, () => media.close());
 const media = await startMedia(
   { socket_path: join(run_dir, "media.sock"), port_min, port_max, boot_id, practice, lan },

@@ -3,23 +3,16 @@
  * `--config FILE --state-dir DIR --run-dir DIR [--practice [--lan]]`. Serves `site.sock` in the run directory.
  */
 import { systemClock } from "../base/clock.ts";
-import { errorText } from "../base/errors.ts";
 import { createLog } from "../base/log.ts";
 import { installPracticeGuard } from "../base/practice-guard.ts";
 import { processArguments } from "../base/process-arguments.ts";
-import { processLife } from "../base/process-life.ts";
+import { endOnFault, processLife } from "../base/process-life.ts";
 import { startSite } from "./site.ts";
 
 const { config, state_dir, run_dir, practice, lan, boot_id } = processArguments();
 if (practice) installPracticeGuard({ lan });
 const log = createLog("site", { practice });
-// What nobody expected ends the process: the supervisor starts it again, and journals and store hold what was known.
-for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
-  process.on(kind, (error) => {
-    log.error("ending after an unexpected error", { kind, detail: errorText(error) });
-    process.exit(1);
-  });
-}
+endOnFault(log);
 const site = await startSite({
   config_file: config,
   state_dir,

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AlarmBoard } from "../base/alarms.ts";
 import { type Clock, every } from "../base/clock.ts";
+import { clockQuality } from "../base/clock-quality.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
 import { errorText, HoldfastError } from "../base/errors.ts";
 import { createEventFactory, type HealthState } from "../base/events.ts";
@@ -19,7 +20,6 @@ import { SiteFile } from "./config/site-file.ts";
 import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
 import { deviceDescription } from "./discovery/description.ts";
 import { Discovery, deviceUuid } from "./discovery/ssdp.ts";
-import { clockQuality } from "./host/clock-quality.ts";
 import { HostHealth } from "./host/host-health.ts";
 import { locationLines } from "./locations/location-lines.ts";
 import {

@@ -12,7 +12,7 @@ export class HostHealth {
   readonly #clock: Clock;
   readonly #folder: string;
   readonly #ticks: Timer;
-  #busy = false;
+  #reading: Promise<void> | undefined;
   #last: Omit<HostStatus, "uptime_s"> = {
     cpu_percent: undefined,
     cpu_temperature_c: undefined,
@@ -31,10 +31,15 @@ export class HostHealth {
     return { ...this.#last, uptime_s: Math.round(uptime()) };
   }
 
-  /** One reading; what cannot be had is undefined, not what it was. Readings never overlap. */
-  async read(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
+  /** One reading; what cannot be had is undefined, not what it was. Readings never overlap: the one under way is joined. */
+  read(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
     const [cpu_percent, cpu_temperature_c, memory_used_percent, disk_used_percent] = await Promise.all([
       this.#bounded(systeminformation.currentLoad().then((load) => load.currentLoad)),
       this.#bounded(systeminformation.cpuTemperature().then((temperature) => temperature.main ?? undefined)),
@@ -42,7 +47,6 @@ export class HostHealth {
       this.#bounded(statfs(this.#folder).then((disk) => 100 * (1 - disk.bavail / disk.blocks))),
     ]);
     this.#last = { cpu_percent, cpu_temperature_c, memory_used_percent, disk_used_percent };
-    this.#busy = false;
   }
 
   close(): void {
