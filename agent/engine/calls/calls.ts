@@ -23,6 +23,7 @@ import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
 import { CallJournal, type CallRecord } from "./journal.ts";
+import { rehearse } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
 import { identify } from "./trunk-invite.ts";
@@ -34,6 +35,7 @@ const LOST_PATH_MS = 5 * 60_000;
 /** A PSAP's return call rings the 911 phone alone for so long, then the main group too. */
 const CALLBACK_ALONE_MS = 15_000;
 
+const REHEARSE_AFTER_MS = 50;
 const CLOSE_AGAIN_MS = 1000;
 const CLOSE_TRIES = 30;
 
@@ -268,8 +270,12 @@ export class Calls implements CallsPort {
     this.#ledger.adopt(entries);
   }
 
-  /** Takes up the answered calls that the engine before this one left, emergency calls first. */
+  /**
+   * Takes up the answered calls that the engine before this one left, emergency calls first. Once that is done and
+   * phones are served, a rehearsal warms the way of an emergency call.
+   */
   async resume(): Promise<void> {
+    this.#context.clock.after(REHEARSE_AFTER_MS, () => rehearse(this.#context.config()));
     const { calls, unanswered, callbacks } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {

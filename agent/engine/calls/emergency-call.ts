@@ -256,13 +256,14 @@ export class EmergencyCall implements OwnedCall {
       onNoAck: () => this.#context.log.warn("the caller's phone has not acknowledged the answer", { call: this.id }),
     });
     this.#caller.trying();
-    this.#host.journal.begin(this.id);
     this.#host.own(this.#caller.token, this);
     const { data } = this.facts;
     this.#context.log.info("emergency call", { call: this.id, class: this.facts.target.class, dialled: data.dialled });
     if (this.emergency) this.#event("emergency.started", data);
     else this.#event("call.started", this.#callData());
     this.#feed({ type: "start" });
+    // After the attempt has been started: nothing that can wait stands before it.
+    if (!this.#ended) this.#host.journal.begin(this.id);
   }
 
   #feed(input: AttemptsInput): void {

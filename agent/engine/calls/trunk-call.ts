@@ -196,7 +196,6 @@ export class TrunkCall implements OwnedCall {
       from,
     );
     this.#caller.trying();
-    this.#host.journal.begin(this.id);
     this.#host.own(this.#caller.token, this);
     this.#event("call.started", this.#data);
     this.#limit = this.#context.clock.after(RING_LIMIT_MS, () => {
@@ -205,6 +204,7 @@ export class TrunkCall implements OwnedCall {
       this.#end("box", "no answer");
     });
     this.#nextStage();
+    if (!this.#ended) this.#host.journal.begin(this.id);
   }
 
   #nextStage(): void {
