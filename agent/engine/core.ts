@@ -62,7 +62,7 @@ const ALLOW = "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, INFO, REFER, NO
 const HELD_MAX = 2000;
 
 /** What one address of the LAN may send besides emergency calls; hundreds of phones may share an address. */
-const LAN_LIMIT = { per_second: 200, burst: 2000 } as const;
+const LAN_LIMIT = { per_second: 1000, burst: 5000 } as const;
 
 /**
  * Takes every request of a trunk or a LAN and says who handles it. The order is the product: an emergency call is seen before anything
