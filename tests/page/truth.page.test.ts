@@ -15,7 +15,7 @@ import { buildPage, launch, type Opened, open, picture, violations, without_brow
 import { FixtureServer } from "./fixture-server.ts";
 
 const PRACTICE = statusFixture(engineFixture(), { practice: true, cable: { wan: "plugged" } });
-const HOSTILE = `<script>window.hurt=1</script><img src=x onerror="window.hurt=2">`;
+const HOSTILE = `<script>window.hurt=1</script><img src=x onerror="window.hurt=2">${"W".repeat(200)}`;
 
 describe.skipIf(without_browser)("the page tells the truth", () => {
   let browser: Browser;
@@ -173,12 +173,14 @@ describe.skipIf(without_browser)("the page tells the truth", () => {
         alarms: [{ code: "path.down", subject: HOSTILE, severity: "major", detail: HOSTILE, since_wall: NOW }],
       },
     );
-    const { page, complaints } = await visit(status);
+    const { page, complaints } = await visit(status, { viewport: { width: 320, height: 640 } });
     server.happen(eventFixture(5, "mode.changed", { from: "normal", to: "survivable", reasons: [HOSTILE] }));
     await page.locator("#events li", { hasText: HOSTILE }).waitFor();
     await page.locator("h1", { hasText: HOSTILE }).waitFor();
     expect(await page.locator("#page script, #page img").count()).toBe(0);
     expect(await page.evaluate("window.hurt")).toBeUndefined();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(320);
+    await picture(page, "hostile-320");
     expect(complaints).toEqual([]);
   });
 

@@ -232,11 +232,18 @@ export function Box({ box, words: { t } }: { box: BoxView; words: Words }) {
   );
 }
 
-export function Events({ events, words: { t } }: { events: readonly EventRow[] | undefined; words: Words }) {
+interface EventsProps {
+  readonly events: readonly EventRow[] | undefined;
+  readonly missing: string | undefined;
+  readonly words: Words;
+}
+
+export function Events({ events, missing, words: { t } }: EventsProps) {
   return (
     <Card id="events" title={t("events.title")}>
-      {events === undefined ? <p>{t("events.unread")}</p> : null}
-      {events !== undefined && events.length === 0 ? <p>{t("events.none")}</p> : null}
+      {missing === undefined ? null : <UnknownLine since={missing} />}
+      {missing === undefined && events === undefined ? <p>{t("events.unread")}</p> : null}
+      {missing === undefined && events?.length === 0 ? <p>{t("events.none")}</p> : null}
       {events !== undefined && events.length > 0 ? (
         <ol class="rows events">
           {events.map((event) => (

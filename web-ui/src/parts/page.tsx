@@ -67,7 +67,7 @@ export function Page({ shown, tooNew }: PageProps) {
         ) : (
           <State state={view.state} desk={view.desk} words={words} />
         )}
-        {view.state === undefined ? null : <Events events={view.events} words={words} />}
+        {view.state === undefined ? null : <Events events={view.events} missing={view.events_missing} words={words} />}
       </main>
       <footer>
         <p>{view.feed}</p>

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { EventData, EventType, HoldfastEvent } from "../../../agent/base/events.ts";
+import { plainWords } from "../testing/plain-words.ts";
 import { engineFixture, eventFixture, NOW } from "../testing/status-fixture.ts";
-import { createWords } from "../words/words.ts";
 import { eventRow } from "./events.ts";
 
-const at = { words: createWords("en", { locale: "en-GB", timeZone: "UTC" }), now_wall: NOW };
+const at = { words: plainWords("en", "en-GB"), now_wall: NOW };
 const { phones } = engineFixture();
 
 function row<T extends EventType>(type: T, data: EventData[T]) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { HoldfastEvent } from "../../../agent/base/events.ts";
 import type { EngineStatus, Readiness, StatusDocument } from "../../../agent/base/status.ts";
+import { plainWords } from "../testing/plain-words.ts";
 import {
   cutEngineFixture,
   emergencyCallFixture,
@@ -10,12 +11,11 @@ import {
   silentFixture,
   statusFixture,
 } from "../testing/status-fixture.ts";
-import { createWords } from "../words/words.ts";
 import { type Heard, pageView, type StateView } from "./page-view.ts";
 import type { Tile } from "./text.ts";
 
-const english = createWords("en", { locale: "en-GB", timeZone: "UTC" });
-const spanish = createWords("es", { locale: "es-ES", timeZone: "UTC" });
+const english = plainWords("en", "en-GB");
+const spanish = plainWords("es", "es-ES");
 
 function hearing(status: StatusDocument | undefined, changes: Partial<Heard> = {}): Heard {
   return { status, events: undefined, now_wall: NOW, heard_wall: NOW - 1000, silent: false, line: "live", ...changes };
@@ -211,6 +211,7 @@ describe("nothing stale is shown as good", () => {
     const said = view(statusFixture(cutEngineFixture()), { silent: true, heard_wall: NOW - 16_000 });
     expect(said.stale?.headline).toBe("Everything on this page is unknown since 17:41:51. The page keeps asking.");
     expect(said.title).toBe("Unknown · Denver clinic · Holdfast");
+    expect(said.events_missing).toBe("What has happened since 17:41:51 is unknown.");
     const { state } = said;
     for (const tile of [
       state?.calls,

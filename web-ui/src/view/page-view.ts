@@ -43,6 +43,8 @@ export interface PageView {
   /** Undefined until the box was heard once. */
   readonly state: StateView | undefined;
   readonly events: readonly EventRow[] | undefined;
+  /** Said above the list while the box is silent: what is in it happened, what is not may have. */
+  readonly events_missing: string | undefined;
   /** Practice only. */
   readonly desk: { readonly cable: "plugged" | "pulled" | undefined } | undefined;
 }
@@ -95,6 +97,7 @@ export function pageView(heard: Heard, words: Words): PageView {
     notices: silent || status === undefined ? [] : notices(status, at),
     state,
     events: heard.events?.map((event) => eventRow(event, status?.engine?.phones ?? [], at)),
+    events_missing: silent ? t("events.missing", { time }) : undefined,
     desk:
       status?.practice === true
         ? { cable: silent || status.cable === undefined ? undefined : status.cable.wan }

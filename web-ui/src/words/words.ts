@@ -55,11 +55,13 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
   const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", ...zone });
   const catalogue = CATALOGUES[language];
   const unit = (value: number, name: "second" | "minute" | "hour" | "day") =>
-    new Intl.NumberFormat(language, {
-      style: "unit",
-      unit: name,
-      unitDisplay: name === "day" ? "long" : "short",
-    }).format(value);
+    unbroken(
+      new Intl.NumberFormat(language, {
+        style: "unit",
+        unit: name,
+        unitDisplay: name === "day" ? "long" : "short",
+      }).format(value),
+    );
 
   return {
     language,
@@ -70,7 +72,7 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
     time(wall_ms, now_wall) {
       if (!isTime(wall_ms) || !isTime(now_wall)) return "?";
       const form = day.format(wall_ms) === day.format(now_wall) ? clock : dated;
-      return form.format(wall_ms).replace(/\s/g, "\u00a0");
+      return unbroken(form.format(wall_ms));
     },
     duration(length_ms) {
       const seconds = Math.max(0, Math.floor(length_ms / 1000));
@@ -82,6 +84,11 @@ export function createWords(language: Language, { locale, timeZone }: WordsOptio
     number: (value, digits = 0) => new Intl.NumberFormat(written, { maximumFractionDigits: digits }).format(value),
     list: (items) => new Intl.ListFormat(written, { type: "unit" }).format(items),
   };
+}
+
+/** A time or a duration stays on one line. */
+function unbroken(text: string): string {
+  return text.replace(/\s/g, "\u00a0");
 }
 
 /** Whether `Date` can hold it (ECMA-262 §21.4.1.1); formatting anything else throws. */
