@@ -42,6 +42,11 @@ export interface AttemptHandlers {
   onSent(): void;
 }
 
+/** The box's end of the sound on a trunk. */
+export function sideTowards(trunk: Trunk, flow: Flow, name: string): MediaSide {
+  return mediaSide(name, trunk.path.localAddress ?? trunk.local.address, flow.remote.address);
+}
+
 /** One attempt on one trunk: its own Call-ID and tags, its own ports. */
 export class EmergencyAttempt {
   readonly id: number;
@@ -73,6 +78,7 @@ export class EmergencyAttempt {
     readonly id: number;
     readonly trunk: Trunk;
     readonly flow: Flow;
+    readonly side: MediaSide;
     readonly handlers: AttemptHandlers;
   }) {
     const { context, trunk, flow } = parts;
@@ -83,7 +89,7 @@ export class EmergencyAttempt {
     this.#handlers = parts.handlers;
     this.id = parts.id;
     this.trunk = trunk;
-    this.side = mediaSide(`attempt-${parts.id}`, trunk.path.localAddress ?? trunk.local.address, flow.remote.address);
+    this.side = parts.side;
     const answerer = answererFor(trunk, parts.content.identity.extension, context.config());
     const contact = trunk.contact(this.token);
     this.#invite = this.#newInvite({ token: this.token, contact, flow, answerer });

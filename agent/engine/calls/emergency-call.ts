@@ -25,7 +25,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
-import { type AttemptContent, EmergencyAttempt } from "./emergency-attempt.ts";
+import { type AttemptContent, EmergencyAttempt, sideTowards } from "./emergency-attempt.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
@@ -62,6 +62,8 @@ export class EmergencyCall implements OwnedCall {
   readonly #media: CallMedia;
   readonly #machine: Runner<AttemptsState, AttemptsInput, AttemptsEffect>;
   readonly #running = new Map<number, EmergencyAttempt>();
+  /** Ports opened ahead, by trunk. */
+  readonly #prepared = new Map<string, MediaSide>();
   readonly #timers = new Map<string, Timer>();
   readonly #callerSide: MediaSide;
   #caller: IncomingInvite | undefined;
@@ -263,7 +265,9 @@ export class EmergencyCall implements OwnedCall {
     else this.#event("call.started", this.#callData());
     this.#feed({ type: "start" });
     // After the attempt has been started: nothing that can wait stands before it.
-    if (!this.#ended) this.#host.journal.begin(this.id);
+    if (this.#ended) return;
+    this.#prepareOthers();
+    this.#host.journal.begin(this.id);
   }
 
   #feed(input: AttemptsInput): void {
@@ -278,6 +282,10 @@ export class EmergencyCall implements OwnedCall {
   /** Ports of attempts that are through. */
   #closeSpent(): void {
     const { attempts: all, bridged } = this.#machine.state;
+    if (bridged !== undefined) {
+      for (const side of this.#prepared.values()) this.#media.closeSide(side);
+      this.#prepared.clear();
+    }
     for (const { id, phase } of all) {
       const attempt = this.#running.get(id);
       if (phase === "over" && id !== bridged?.attempt && attempt !== undefined) this.#media.closeSide(attempt.side);
@@ -372,6 +380,20 @@ export class EmergencyCall implements OwnedCall {
     }
   }
 
+  /** Ports for the routes that may come next, so that a hedge does not wait for them. */
+  #prepareOthers(): void {
+    const offer = this.#caller?.sdp;
+    if (offer === undefined) return;
+    for (const { trunk: id } of this.#machine.state.routes) {
+      const trunk = this.#context.trunks.get(id);
+      const flow = trunk?.flow;
+      if (trunk === undefined || flow === undefined || this.#machine.state.started.includes(id)) continue;
+      const side = sideTowards(trunk, flow, `route-${this.#prepared.size + 1}`);
+      this.#prepared.set(id, side);
+      void this.#media.offer(this.#callerSide, side, offer);
+    }
+  }
+
   #start(effect: Extract<AttemptsEffect, { type: "start" }>): void {
     const trunk = this.#context.trunks.get(effect.trunk);
     const flow = trunk?.flow;
@@ -389,6 +411,7 @@ export class EmergencyCall implements OwnedCall {
       id,
       trunk,
       flow,
+      side: this.#prepared.get(trunk.id) ?? sideTowards(trunk, flow, `attempt-${id}`),
       handlers: {
         feed: (input) => this.#feed(input),
         isTrying: () => this.#machine.state.attempts.find((each) => each.id === id)?.phase === "trying",
@@ -398,6 +421,7 @@ export class EmergencyCall implements OwnedCall {
         },
       },
     });
+    this.#prepared.delete(trunk.id);
     this.#running.set(id, attempt);
     this.#host.own(attempt.token, this);
     void attempt.send(effect, false);
