@@ -69,6 +69,7 @@ export class EmergencyAttempt {
   #sent_ms: number | undefined;
   #responded = false;
   #challenge: SipResponse | undefined;
+  #sent: ((trunk: Trunk) => void) | undefined;
 
   constructor(parts: {
     readonly context: CallsContext;
@@ -121,7 +122,15 @@ export class EmergencyAttempt {
     this.#cseq++;
     this.#sent_ms ??= this.#context.clock.now();
     this.#invite.send(this.#request(shape, sdp, this.#credentials(answered)), shape.retransmit_at_ms);
+    this.#sent?.(this.trunk);
+    this.#sent = undefined;
     this.#handlers.onSent();
+  }
+
+  /** Calls back once the INVITE has left; at once when it has. */
+  whenSent(then: (trunk: Trunk) => void): void {
+    if (this.#cseq > 0) then(this.trunk);
+    else this.#sent = then;
   }
 
   cancel(headers: readonly Header[]): void {

@@ -309,7 +309,10 @@ export class EmergencyCall implements OwnedCall {
         void this.#running.get(effect.attempt)?.send(effect, effect.credentials);
         break;
       case "probe":
-        this.#context.trunks.get(effect.trunk)?.path.suspect("an emergency call waits for its first response");
+        // Not before the INVITE: probing takes time of its own.
+        this.#running.get(effect.attempt)?.whenSent(({ path }) => {
+          path.suspect("an emergency call waits for its first response");
+        });
         break;
       case "preempt":
         if (this.emergency) this.#host.preempt(effect.path, this.id);

@@ -129,7 +129,7 @@ describe("no response at all", () => {
   });
 
   test("the attempt sets off a burst of probes", () => {
-    expect(new Run(route("wan")).effects).toContainEqual({ type: "probe", trunk: "wan" });
+    expect(new Run(route("wan")).effects).toContainEqual({ type: "probe", attempt: 1, trunk: "wan" });
   });
 
   test("a send error starts the next at once", () => {

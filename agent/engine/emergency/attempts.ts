@@ -116,8 +116,8 @@ export type AttemptsEffect =
       readonly credentials: boolean;
       readonly retransmit_at_ms: readonly number[];
     }
-  /** A burst of probes on path and trunk, judged within 250 ms. */
-  | { readonly type: "probe"; readonly trunk: string }
+  /** With the INVITE of this attempt a burst of probes on path and trunk leaves, judged within 250 ms. */
+  | { readonly type: "probe"; readonly attempt: number; readonly trunk: string }
   /** Every other call on this path gives way now. */
   | { readonly type: "preempt"; readonly path: string }
   | { readonly type: "arm"; readonly timer: AttemptTimer; readonly attempt: number; readonly after_ms: number }
@@ -284,7 +284,7 @@ function begin(state: AttemptsState, route: RouteFacts, credentials: boolean): S
       credentials,
       retransmit_at_ms,
     },
-    { type: "probe", trunk: route.trunk },
+    { type: "probe", attempt: attempt.id, trunk: route.trunk },
     record(attempt, "trying"),
     { type: "arm", timer: "no_response", attempt: attempt.id, after_ms: window_ms },
   );
