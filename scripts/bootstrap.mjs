@@ -67,7 +67,8 @@ export function ensureWeb() {
     .filter((name) => !name.startsWith(join("web-ui", "dist")) && !name.includes("node_modules"))
     .filter((name) => statSync(join(root, name)).isFile())
     .sort();
-  const hash = hashOf([...sources, "package-lock.json"]);
+  // The page bundles the alarm catalogue: its texts are the page's.
+  const hash = hashOf([...sources, "agent/base/alarms.ts", "package-lock.json"]);
   const stamp = "web-ui/dist/.built";
   if (!stale(stamp, hash)) return;
   const built = spawnSync(pinnedNode, ["node_modules/vite/bin/vite.js", "build", "web-ui", "--logLevel", "warn"], {

@@ -72,7 +72,7 @@ interface Section {
 }
 
 // An m= line that cannot be read still opens a section, for sections answer one another by number (RFC 3264 §6).
-const MEDIA = /^m=([^ ]*)(?: +([0-9]{1,5})(?:\/[0-9]+)?)?(?: +([^ ]+))?(?: +([^]*))?$/;
+const MEDIA = /^m=([^ ]*)(?: +([0-9]{1,5})(?:\/[0-9]+)?)?(?: +([^ ]+))?(?: +([\s\S]*))?$/;
 const CONNECTION = /^c=IN +IP[46] +([^ /]+)/i;
 const RTCP = /^a=rtcp:([0-9]+)(?: +IN +IP[46] +([^ ]+))?/i;
 

@@ -163,6 +163,7 @@ describe("reading", () => {
       caller: "hidden",
       callee: "911",
       location_lines: ["1776 E Colfax Avenue"],
+      callback_number: "+13035550100",
     });
     expect(response.json().site.main_number).toBe("+13035550100");
   });

@@ -25,6 +25,8 @@ export interface SiteOptions {
   readonly hold_down_ms?: number;
   /** A 911 trunk over the WAN, tried between the cloud and LTE. */
   readonly direct_trunk?: boolean;
+  /** So many more telephones with a provisioned secret, numbered from 2001 on; each password is `pw-` and the number. */
+  readonly more_phones?: number;
   /** The file ends in the middle, as after a power cut while it was saved. */
   readonly half_written?: boolean;
 }
@@ -32,8 +34,20 @@ export interface SiteOptions {
 /** The file's form before defaults are filled in. */
 type Written = { readonly [Key in keyof SiteConfig]?: unknown };
 
-const ha1 = (phone: Extension): string =>
+const ha1 = (phone: Pick<Extension, "user" | "password">): string =>
   createHash("md5").update(`${phone.user}:${domains.pbx}:${phone.password}`).digest("hex");
+
+const morePhones = (count: number) =>
+  Array.from({ length: count }, (_, n) => {
+    const user = String(2001 + n);
+    return {
+      id: `ext-${user}`,
+      number: user,
+      name: user,
+      username: user,
+      ha1_md5: ha1({ user, password: `pw-${user}` }),
+    };
+  });
 
 /** 101 and 102 have a provisioned secret and a room of their own, 103 has neither. */
 export function siteFile(layout: Layout, options: SiteOptions = {}): string {
@@ -126,6 +140,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         location: "loc-room-2",
       },
       { id: "ext-103", number: extensions.linphone103.user, name: "Lobby", username: extensions.linphone103.user },
+      ...morePhones(options.more_phones ?? 0),
     ],
     dids: [{ id: "did-main", number: numbers.main }],
     locations: [
