@@ -23,7 +23,7 @@ import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
 import { CallJournal, type CallRecord } from "./journal.ts";
-import { rehearse } from "./rehearsal.ts";
+import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
 import { identify } from "./trunk-invite.ts";
@@ -36,6 +36,9 @@ const LOST_PATH_MS = 5 * 60_000;
 const CALLBACK_ALONE_MS = 15_000;
 
 const REHEARSE_AFTER_MS = 50;
+const REHEARSE_AGAIN_MS = 1000;
+const REHEARSE_TRIES = 30;
+const MEDIA_RUNS = 3;
 const CLOSE_AGAIN_MS = 1000;
 const CLOSE_TRIES = 30;
 
@@ -275,7 +278,10 @@ export class Calls implements CallsPort {
    * phones are served, a rehearsal warms the way of an emergency call.
    */
   async resume(): Promise<void> {
-    this.#context.clock.after(REHEARSE_AFTER_MS, () => rehearse(this.#context.config()));
+    this.#context.clock.after(REHEARSE_AFTER_MS, () => {
+      rehearse(this.#context.config());
+      void this.#rehearseMedia(REHEARSE_TRIES);
+    });
     const { calls, unanswered, callbacks } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {
@@ -290,6 +296,18 @@ export class Calls implements CallsPort {
     }
     for (const id of unanswered) this.#journal.remove(id);
     await this.#closeUnanswered(unanswered, CLOSE_TRIES);
+  }
+
+  /** The media process, too, opens its first ports slowly. It may come later than the engine. */
+  async #rehearseMedia(tries: number): Promise<void> {
+    const { clock, relay } = this.#context;
+    const address = this.#context.config().lans.find((lan) => !isWildcard(lan.address))?.address;
+    if (address === undefined || tries === 0) return;
+    if (!relay.connected) {
+      clock.after(REHEARSE_AGAIN_MS, () => void this.#rehearseMedia(tries - 1));
+      return;
+    }
+    for (let run = 0; run < MEDIA_RUNS; run++) await rehearseMedia(this.#context, address);
   }
 
   /** Ports of calls that had not been answered when the engine died: nobody else will close those. */

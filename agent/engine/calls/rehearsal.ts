@@ -1,4 +1,5 @@
 import type { CarrierProfile, SiteConfig } from "../../base/config/schema.ts";
+import { token } from "../../base/ids.ts";
 import { fromUac, fromUas, newAck } from "../../sip/dialogs/dialog.ts";
 import { buildRequest, buildResponse } from "../../sip/messages/build.ts";
 import { header } from "../../sip/messages/headers.ts";
@@ -11,6 +12,7 @@ import { classify } from "../emergency/classify.ts";
 import { convey } from "../emergency/conveyance.ts";
 import { locate } from "../emergency/location.ts";
 import { planEmergency } from "../routing/plan.ts";
+import { CallMedia, type CallMediaContext, mediaSide } from "./call-media.ts";
 import { identify } from "./trunk-invite.ts";
 
 /** The first run of code in a Node process takes ten times as long as later ones; after these it does not. */
@@ -56,6 +58,14 @@ const ROUTE: RouteFacts = {
  */
 export function rehearse(config: SiteConfig): void {
   for (let run = 0; run < RUNS; run++) walk(config, config.emergency.numbers[0]?.digits ?? "0");
+}
+
+/** Has the relay open two ports and close them again. */
+export async function rehearseMedia(context: CallMediaContext, local_address: string): Promise<void> {
+  const media = new CallMedia(context, token(12), false);
+  const [caller, callee] = ["caller", "callee"].map((name) => mediaSide(name, local_address, local_address));
+  if (caller !== undefined && callee !== undefined) await media.offer(caller, callee, SDP);
+  media.close();
 }
 
 function walk(config: SiteConfig, digits: string): void {
