@@ -35,7 +35,12 @@ class Bench {
 
 const pbxs = (...states: PbxView["state"][]) => ({
   kind: "pbxs" as const,
-  pbxs: states.map((state, i) => ({ id: `pbx${i}`, state, detail: "" })),
+  pbxs: states.map((state, i) => ({ id: `pbx${i}`, state, detail: "", watched_ms: 0 })),
+});
+/** A PBX that is heard the moment its path has come back from its own hold-down. */
+const backByPath = (watched_ms: number) => ({
+  kind: "pbxs" as const,
+  pbxs: [{ id: "pbx0", state: "up" as const, detail: "", watched_ms }],
 });
 const emergency = (busy: boolean) => ({ kind: "emergency" as const, busy });
 const drill = (ends_ms: number) => ({ kind: "drill_start" as const, drill: { id: "d", by: "ops", ends_ms } });
@@ -61,6 +66,22 @@ describe("the mode of the site", () => {
       [900, "survivable"],
       [10_000, "recovering"],
       [40_000, "normal"],
+    ]);
+  });
+
+  test("does not wait out a second hold-down when the path has served its own", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(900, pbxs("down")).at(40_000, backByPath(30_000)).at(60_000);
+    expect(bench.modes).toEqual([
+      [900, "survivable"],
+      [40_000, "normal"],
+    ]);
+  });
+
+  test("a path's shorter hold-down counts for as much as it was", () => {
+    const bench = new Bench().at(10, pbxs("up")).at(900, pbxs("down")).at(40_000, backByPath(20_000)).at(60_000);
+    expect(bench.modes.slice(1)).toEqual([
+      [40_000, "recovering"],
+      [50_000, "normal"],
     ]);
   });
 

@@ -3,8 +3,8 @@ import { go, type Transition } from "../../base/fsm.ts";
 
 /**
  * The site's mode, as a pure machine. A PBX that can be reached is normal; none is survivable; a drill or Go Offline is
- * forced and ends by itself. Going home is slow: a PBX must be good for the hold-down (doubled by each flap) while the
- * site is `recovering`, and no 911 call may be running, nor its callback window. In `recovering` the box still serves
+ * forced and ends by itself. Going home is slow: a PBX must be good for the hold-down (doubled by each flap; its
+ * path's hold-down counts) while the site is `recovering`, and no 911 call may be running, nor its callback window. In `recovering` the box still serves
  * the phones itself.
  */
 export interface ModeRules {
@@ -19,6 +19,8 @@ export interface PbxView {
   readonly state: "up" | "degraded" | "suspect" | "down" | "unknown";
   /** Why, in a few words. */
   readonly detail: string;
+  /** How long its path had been watched and good when the path came back just now; 0 when that is no news. */
+  readonly watched_ms: number;
 }
 
 export interface Drill {
@@ -91,11 +93,13 @@ const reachable = (pbx: PbxView) => pbx.state === "up" || pbx.state === "degrade
 function take(state: ModeState, input: ModeInput, effects: ModeEffect[]): ModeState {
   switch (input.kind) {
     case "pbxs": {
-      const any = input.pbxs.some(reachable);
+      const good = input.pbxs.filter(reachable);
+      // One hold-down is enough: what the path has served of its own counts.
+      const watched_ms = Math.max(0, ...good.map((pbx) => pbx.watched_ms));
       return {
         ...state,
         pbxs: input.pbxs,
-        reachable_since_ms: any ? (state.reachable_since_ms ?? input.at_ms) : undefined,
+        reachable_since_ms: good.length > 0 ? (state.reachable_since_ms ?? input.at_ms - watched_ms) : undefined,
       };
     }
     case "emergency":

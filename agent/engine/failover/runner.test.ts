@@ -10,7 +10,12 @@ function world() {
   const clock = new ManualClock(50_000);
   const record: HoldfastEvent[] = [];
   const listeners: ((trunk: Trunk) => void)[] = [];
-  const pbx = { id: "cloud", kind: "pbx", health: { state: "unknown" as HealthState, since_ms: 0, evidence: [] } };
+  const pbx = {
+    path: { returned: undefined },
+    id: "cloud",
+    kind: "pbx",
+    health: { state: "unknown" as HealthState, since_ms: 0, evidence: [] },
+  };
   const trunks = {
     all: () => [pbx],
     onChange: (listener: (trunk: Trunk) => void) => void listeners.push(listener),

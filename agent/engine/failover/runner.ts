@@ -21,6 +21,8 @@ export interface FailoverContext {
 
 /** Two rounds of OPTIONS with their bursts fit in it. */
 const SETTLE_MS = 6_000;
+/** A PBX heard so soon after its path came back was out because of the path. */
+const PATH_NEWS_MS = 15_000;
 
 /** Carries out the mode machine: feeds it the PBX trunks' verdicts, keeps its timer, records what it decides. */
 export class Failover {
@@ -111,7 +113,7 @@ export class Failover {
   status(): Pick<EngineStatus, "mode" | "mode_since_wall" | "mode_reasons" | "drill"> {
     const { clock } = this.#context;
     const { mode, since_ms, reasons, drill } = this.#runner.state;
-    const wallOf = (at_ms: number) => clock.wall() + (at_ms - clock.now());
+    const wallOf = (at_ms: number) => Math.round(clock.wall() + (at_ms - clock.now()));
     return {
       mode,
       mode_since_wall: wallOf(since_ms),
@@ -121,7 +123,8 @@ export class Failover {
   }
 
   #look(): void {
-    const pbxs = this.#context.trunks.all().flatMap((trunk) => (trunk.kind === "pbx" ? [viewOf(trunk)] : []));
+    const { trunks, clock } = this.#context;
+    const pbxs = trunks.all().flatMap((trunk) => (trunk.kind === "pbx" ? [viewOf(trunk, clock.now())] : []));
     this.#feed({ kind: "pbxs", pbxs });
   }
 
@@ -164,8 +167,15 @@ export class Failover {
 
 type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms"> : never;
 
-function viewOf(trunk: Trunk): PbxView {
+function viewOf(trunk: Trunk, now_ms: number): PbxView {
   const { state, evidence } = trunk.health;
+  const { returned } = trunk.path;
+  const news = returned !== undefined && now_ms - returned.at_ms < PATH_NEWS_MS;
   const bad = evidence.findLast((item) => item.verdict === "bad");
-  return { id: trunk.id, state, detail: state === "up" ? "" : (bad?.detail ?? "") };
+  return {
+    id: trunk.id,
+    state,
+    detail: state === "up" ? "" : (bad?.detail ?? ""),
+    watched_ms: news ? returned.held_ms : 0,
+  };
 }

@@ -140,6 +140,11 @@ export class PathMonitor implements Path, Testimony {
     return { state, since_ms, evidence: [...evidence.values()] };
   }
 
+  get returned(): { readonly at_ms: number; readonly held_ms: number } | undefined {
+    const { returned_ms, held_ms } = this.#runner.state;
+    return returned_ms === undefined || held_ms === undefined ? undefined : { at_ms: returned_ms, held_ms };
+  }
+
   get localAddress(): string | undefined {
     return this.#localAddress;
   }

@@ -15,6 +15,8 @@ export interface Path {
   readonly health: Health;
   /** The local address that pins packets to this path; undefined while the interface has none. */
   readonly localAddress: string | undefined;
+  /** When it last came back from an outage, and how long it had been good by then; undefined when it never did. */
+  readonly returned?: { readonly at_ms: number; readonly held_ms: number } | undefined;
   /** Smoothed round-trip time of what probes there are; undefined before the first answer. */
   readonly rtt_ms: number | undefined;
   readonly loss_percent: number | undefined;

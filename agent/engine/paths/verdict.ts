@@ -66,6 +66,8 @@ export interface Verdict {
   readonly episode: Episode | undefined;
   /** While down: signs of life without an episode lost since then. */
   readonly good_since_ms: number | undefined;
+  /** How long it had been good when it last came back: its hold-down, which others need not wait out again. */
+  readonly held_ms: number | undefined;
   readonly last_alive_ms: number | undefined;
   readonly flaps: number;
   /** When it last came back from down. */
@@ -146,6 +148,7 @@ export function initialVerdict(at_ms: number): Verdict {
     witnesses: new Map(),
     episode: undefined,
     good_since_ms: undefined,
+    held_ms: undefined,
     last_alive_ms: undefined,
     flaps: 0,
     returned_ms: undefined,
@@ -232,7 +235,7 @@ function onAlive(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { 
     const until = good_since_ms + holdDown(rules, next.flaps);
     next = { ...next, good_since_ms };
     if (at_ms < until) return go(next, ...effects, { do: "timer", timer: "hold_down", at_ms: until });
-    next = { ...next, good_since_ms: undefined, returned_ms: at_ms };
+    next = { ...next, good_since_ms: undefined, returned_ms: at_ms, held_ms: at_ms - good_since_ms };
     effects.push({ do: "cancel", timer: "hold_down" });
   }
   return enter(next, next.degraded ? "degraded" : "up", at_ms, ...effects);
