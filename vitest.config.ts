@@ -1,16 +1,16 @@
 import { defineConfig } from "vitest/config";
 
-/** Unit tests sit beside the code they test; scenario tests that need no namespaces sit in tests/scenarios. */
 export default defineConfig({
   test: {
     include: [
       "agent/**/*.test.ts",
       "web-ui/src/**/*.test.ts",
       "tests/architecture/**/*.test.ts",
-      "tests/scenarios/**/*.test.ts",
       "tests/lab/**/*.test.ts",
+      "tests/bench/**/*.test.ts",
       "tests/page/**/*.page.test.ts",
     ],
+    globalSetup: "tests/temporary-folder.ts",
     testTimeout: 10_000,
     pool: "forks",
   },
