@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Clock } from "../../base/clock.ts";
 import { ManualClock } from "../../base/manual-clock.ts";
 import { EchoProber, LTE_ECHO, type ProbePace, WAN_ECHO } from "./echo-prober.ts";
 import { DEFAULT_RULES, initialVerdict, type Verdict, type VerdictInput, verdictMachine } from "./verdict.ts";
@@ -16,8 +17,28 @@ function seeded(seed: number): () => number {
 
 type Unstamped<T> = T extends VerdictInput ? Omit<T, "at_ms" | "at_wall"> : never;
 
+/** The clock of a process whose timers come late: all by `late_ms`, and none between `from` and `to`. */
+function held(clock: ManualClock, { late_ms = 0, from = 0, to = 0 }): Clock {
+  const after: Clock["after"] = (delay_ms, fire) => {
+    let timer = clock.after(Math.max(1, delay_ms) + late_ms, () => {
+      if (clock.now() < from || clock.now() >= to) fire();
+      else timer = clock.after(to - clock.now(), fire);
+    });
+    return { cancel: () => timer.cancel() };
+  };
+  return { now: () => clock.now(), wall: () => clock.wall(), after };
+}
+
+interface Simulated {
+  readonly pace: ProbePace;
+  readonly loss: number;
+  readonly rtt_ms: number;
+  readonly seed: number;
+  readonly hold?: Parameters<typeof held>[1];
+}
+
 /** A prober, its verdict machine and a path with loss and delay, on a clock of their own. */
-function simulate(options: { pace: ProbePace; loss: number; rtt_ms: number; seed: number }) {
+function simulate(options: Simulated) {
   const clock = new ManualClock();
   const random = seeded(options.seed);
   const machine = verdictMachine({
@@ -45,7 +66,7 @@ function simulate(options: { pace: ProbePace; loss: number; rtt_ms: number; seed
     }
   };
   const echo = { witness: "echo", source: "echo", decisive: true, detail: "" };
-  const prober = new EchoProber(clock, options.pace, 1, {
+  const prober = new EchoProber(options.hold ? held(clock, options.hold) : clock, options.pace, 1, {
     send: (_target, id) => {
       world.sent++;
       if (lost() || lost()) return;
@@ -144,6 +165,41 @@ describe("probes to a named echo responder on WAN", () => {
     now = 925;
     fire();
     expect(silent).toEqual([]);
+  });
+
+  test("a process that stood still while a path died finds it dead within a second afterwards", () => {
+    for (let into_ms = 0; into_ms < 600; into_ms += 10) {
+      const cut = 10_000;
+      const to = cut + into_ms + 400;
+      const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 1, seed: 1, hold: { from: cut + into_ms, to } });
+      run.clock.advance(cut);
+      run.world.cut = true;
+      run.clock.advance(into_ms + 400 + 1_000);
+      expect(run.downs).toHaveLength(1);
+    }
+  });
+
+  test("a process that is always late still finds a dead path dead, and a good one good", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 1, seed: 1, hold: { late_ms: 40 } });
+    run.clock.advance(60_000);
+    expect(run.suspects).toEqual([]);
+    run.world.cut = true;
+    run.clock.advance(3_000);
+    expect(run.downs).toHaveLength(1);
+  });
+
+  test("after a stall timers fire when something is due, not without end", () => {
+    const clock = new ManualClock();
+    let armed = 0;
+    const late = held(clock, { from: 1_050, to: 1_500 });
+    const after: Clock["after"] = (delay_ms, fire) => {
+      armed++;
+      return late.after(delay_ms, fire);
+    };
+    const ports = { send() {}, alive() {}, silent() {}, burstOver() {}, random: () => 0 };
+    new EchoProber({ ...late, after }, WAN_ECHO, 1, ports).start();
+    clock.advance(11_000);
+    expect(armed).toBeLessThan(200);
   });
 });
 

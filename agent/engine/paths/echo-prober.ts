@@ -247,18 +247,21 @@ export class EchoProber {
   }
 
   #arm(): void {
+    const armed_ms = this.#clock.now();
     let at = this.#nextQuiet_ms;
     if (this.#nextBurst_ms !== undefined && this.#burstLeft > 0) at = Math.min(at, this.#nextBurst_ms);
     const timeout = this.timeout_ms;
     for (const probe of this.#outstanding.values()) {
-      at = Math.min(at, probe.missed ? probe.sent_ms + timeout + 2_000 : probe.sent_ms + timeout);
+      const judged_ms = probe.sent_ms + timeout + (probe.missed ? 2_000 : 0);
+      at = Math.min(at, Math.max(judged_ms, this.#grace_ms));
     }
-    at = Math.max(at, this.#grace_ms > this.#clock.now() ? Math.min(this.#grace_ms, at + STALL_GRACE_MS) : at);
-    this.#due_ms = at;
+    // What fell due while the process stood still is due now: only this timer's own lateness is a stall.
+    this.#due_ms = Math.max(at, armed_ms);
     this.#timer?.cancel();
-    this.#timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
+    this.#timer = this.#clock.after(this.#due_ms - armed_ms, () => {
       const now = this.#clock.now();
-      if (now - this.#due_ms > STALL_MS) this.#grace_ms = now + STALL_GRACE_MS;
+      // Once for each stall: a process that is late every time must judge nevertheless.
+      if (now - this.#due_ms > STALL_MS && this.#grace_ms < this.#due_ms) this.#grace_ms = now + STALL_GRACE_MS;
       this.#tick();
     });
   }
