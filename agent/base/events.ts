@@ -137,6 +137,13 @@ interface Envelope<T extends EventType> {
 
 export type HoldfastEvent = { [T in EventType]: Envelope<T> }[EventType];
 
+/** Whether this can be an event: what every reader relies on. Types of another release are let through. */
+export function isEventLike(value: unknown): value is HoldfastEvent {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, type, data } = value as Record<string, unknown>;
+  return typeof id === "string" && typeof type === "string" && typeof data === "object" && data !== null;
+}
+
 export interface EventOrigin {
   readonly org: string;
   readonly site: string;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SiteConfig } from "./config/schema.ts";
 import type { Trust } from "./events.ts";
@@ -83,7 +83,8 @@ export function writeSnapshot(file: string, snapshot: Snapshot): void {
   const beside = `${file}.new`;
   const handle = openSync(beside, "w", 0o600);
   try {
-    writeSync(handle, encodeSnapshot(snapshot));
+    // Unlike writeSync this fails when the disk takes only a part.
+    writeFileSync(handle, encodeSnapshot(snapshot));
     fsyncSync(handle);
   } finally {
     closeSync(handle);

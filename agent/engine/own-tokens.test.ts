@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -54,6 +54,17 @@ test("the key is the same for the next process of the same boot", () => {
   try {
     const file = join(folder, "run", "engine.key");
     expect(loadTokenKey(file)).toEqual(Buffer.from(loadTokenKey(file)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("without a place for the key there is a key all the same", () => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-key-"));
+  try {
+    const file = join(folder, "engine.key");
+    mkdirSync(file);
+    expect(loadTokenKey(file)).toHaveLength(32);
   } finally {
     rmSync(folder, { recursive: true });
   }

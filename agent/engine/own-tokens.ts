@@ -117,7 +117,11 @@ export function loadTokenKey(file: string): Uint8Array {
     // The first start since the machine booted.
   }
   const key = randomBytes(32);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, key, { mode: 0o600 });
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, key, { mode: 0o600 });
+  } catch {
+    // A full tmpfs: tokens hold until the engine restarts, and calls come before that.
+  }
   return key;
 }

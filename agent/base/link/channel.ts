@@ -7,6 +7,7 @@ import {
   type Frame,
   LINK_VERSION,
   type ProcessName,
+  parseFrame,
   type Requests,
   type RequestType,
   type Telemetry,
@@ -42,6 +43,7 @@ export class LinkChannel {
   readonly #handlers: LinkHandlers;
   readonly #onReady: (peer: ProcessName) => void;
   readonly #onAck: (ids: readonly string[]) => void;
+  readonly #onDrained: () => void;
   readonly #waiting = new Map<number, Waiting>();
   readonly #latest = new Map<TelemetryType, unknown>();
   readonly #acks: string[] = [];
@@ -61,6 +63,8 @@ export class LinkChannel {
     handlers: LinkHandlers;
     onReady: (peer: ProcessName) => void;
     onAck: (ids: readonly string[]) => void;
+    /** The other side reads again after a time in which {@link LinkChannel.congested} was true. */
+    onDrained?: () => void;
     onClosed: () => void;
   }) {
     this.#socket = options.socket;
@@ -69,6 +73,7 @@ export class LinkChannel {
     this.#handlers = options.handlers;
     this.#onReady = options.onReady;
     this.#onAck = options.onAck;
+    this.#onDrained = options.onDrained ?? (() => {});
     this.#socket.setEncoding("utf8");
     this.#socket.on("data", (text: string) => this.#receive(text));
     this.#socket.on("drain", () => this.#drained());
@@ -88,6 +93,11 @@ export class LinkChannel {
   telemetry<T extends TelemetryType>(type: T, data: Telemetry[T]): void {
     if (this.#congested) this.#latest.set(type, data);
     else this.#write({ k: "telemetry", type, data });
+  }
+
+  /** The other side does not read as fast as is written; records should wait in their journal. */
+  get congested(): boolean {
+    return this.#congested;
   }
 
   record(event: HoldfastEvent): void {
@@ -125,6 +135,7 @@ export class LinkChannel {
       this.#latest.delete(type);
       this.#write({ k: "telemetry", type, data });
     }
+    this.#onDrained();
   }
 
   #receive(text: string): void {
@@ -149,14 +160,13 @@ export class LinkChannel {
   }
 
   #line(line: string): void {
-    let frame: Frame;
-    try {
-      frame = JSON.parse(line) as Frame;
-    } catch {
-      this.#log.error("link: a line that is not JSON; connection dropped", { peer: this.peer });
+    const frame = parseFrame(line);
+    if (frame === undefined) {
+      this.#log.error("link: a line that is no message; connection dropped", { peer: this.peer });
       this.#socket.destroy();
       return;
     }
+    if (frame === "unknown") return;
     if (frame.k === "hello") {
       if (frame.v !== LINK_VERSION) {
         this.#log.error("link: another version; connection refused", { ours: LINK_VERSION, theirs: frame.v });

@@ -1,5 +1,5 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -112,6 +112,68 @@ describe("records", () => {
     book.close();
   });
 
+  test("are kept in memory while the journal cannot be written, and the sender goes on", () => {
+    const { journal } = folder();
+    mkdirSync(journal);
+    const faults: (string | undefined)[] = [];
+    const book = new RecordJournal(journal, (detail) => faults.push(detail));
+    const [a, b] = [made("a"), made("b")];
+    book.append(a);
+    book.append(b);
+    book.acknowledge([a.id]);
+    expect(book.pending()).toEqual([b]);
+    expect(faults).toEqual([expect.stringContaining("EISDIR")]);
+    book.close();
+  });
+
+  test("reach the file as soon as it can be written", () => {
+    const { journal } = folder();
+    const later = join(journal, "later", "engine.journal");
+    const faults: (string | undefined)[] = [];
+    const book = new RecordJournal(later, (detail) => faults.push(detail));
+    const [a, b, c] = [made("a"), made("b"), made("c")];
+    book.append(a);
+    book.append(b);
+    book.acknowledge([a.id]);
+    expect(existsSync(later)).toBe(false);
+    mkdirSync(join(journal, "later"), { recursive: true });
+    book.append(c);
+    expect(faults).toEqual([expect.any(String), undefined]);
+    expect(readFileSync(later, "utf8").trim().split("\n")).toEqual([b, c].map((item) => JSON.stringify(item)));
+    book.close();
+  });
+
+  test("for a reader that has stopped wait in the journal and fill no memory", async () => {
+    const { socket, journal } = folder();
+    let peer: Socket | undefined;
+    const lines: string[] = [];
+    const frozen = createServer((accepted) => {
+      peer = accepted;
+      accepted.write(`${JSON.stringify({ k: "hello", v: 1, name: "site", boot_id: "b" })}\n`);
+      accepted.pause();
+    });
+    await new Promise<void>((listening) => frozen.listen(socket, listening));
+    open.push(frozen);
+    const { link, connected } = client(socket, journal);
+    await connected();
+    for (let i = 0; i < 25_000; i++) link.record(made(String(i)));
+    expect(link.waiting).toBe(20_000);
+    let rest = "";
+    const last = new Promise<void>((got) => {
+      peer?.on("data", (bytes: Buffer) => {
+        const parts = (rest + bytes.toString("utf8")).split("\n");
+        rest = parts.pop() ?? "";
+        lines.push(...parts.filter((line) => line.startsWith('{"k":"record"')));
+        if (lines.at(-1)?.includes('"config_hash":"24999"')) got();
+      });
+    });
+    peer?.resume();
+    await last;
+    // What the journal had to give up meanwhile was not waiting in the socket either, save for its own buffer.
+    expect(lines.length).toBeLessThan(21_000);
+    peer?.destroy();
+  });
+
   test("beyond the limit the oldest that is no emergency goes, and is counted", () => {
     const { journal } = folder();
     const book = new RecordJournal(journal);
@@ -167,6 +229,11 @@ describe("a hostile or other-versioned peer", () => {
   test.each([
     ["not JSON", "hello\n"],
     ["another version", '{"k":"hello","v":999,"name":"engine","boot_id":"b"}\n'],
+    ["a line that is null", "null\n"],
+    ["a list", "[]\n"],
+    ["a hello without a name", '{"k":"hello","v":1}\n'],
+    ["a record that is none", '{"k":"hello","v":1,"name":"engine","boot_id":"b"}\n{"k":"record","event":null}\n'],
+    ["an empty acknowledgement", '{"k":"hello","v":1,"name":"engine","boot_id":"b"}\n{"k":"ack"}\n'],
     ["no hello first", '{"k":"telemetry","type":"engine.status","data":{}}\n'],
   ])("%s is disconnected", async (_name, line) => {
     const { socket } = folder();

@@ -108,11 +108,30 @@ export function connectLink(
   basics: LinkBasics & { readonly journal_file?: string },
   onChange: (connected: boolean) => void = () => {},
 ): LinkClient {
-  const journal = basics.journal_file === undefined ? undefined : new RecordJournal(basics.journal_file);
+  const journal =
+    basics.journal_file === undefined
+      ? undefined
+      : new RecordJournal(basics.journal_file, (detail) => {
+          if (detail === undefined) basics.log.info("link: records are journalled again");
+          else basics.log.error("link: records cannot be journalled; they are kept in memory", { detail });
+        });
+  /** Records that this connection has not carried yet, oldest first. */
+  const unsent = new Set<string>();
   let channel: LinkChannel | undefined;
   let ready = false;
   let closed = false;
   let timer: Timer | undefined;
+
+  // A reader that has stopped must not fill this process's memory: what it does not take stays in the journal.
+  const send = () => {
+    if (channel === undefined) return;
+    for (const id of unsent) {
+      if (channel.congested) return;
+      unsent.delete(id);
+      const event = journal?.get(id);
+      if (event !== undefined) channel.record(event);
+    }
+  };
 
   const open = () => {
     if (closed) return;
@@ -123,14 +142,17 @@ export function connectLink(
       onReady() {
         channel = made;
         ready = true;
-        for (const event of journal?.pending() ?? []) made.record(event);
+        for (const { id } of journal?.pending() ?? []) unsent.add(id);
+        send();
         onChange(true);
       },
+      onDrained: send,
       onAck: (ids) => journal?.acknowledge(ids),
       onClosed() {
         const was = ready;
         channel = undefined;
         ready = false;
+        unsent.clear();
         if (was) onChange(false);
         if (!closed) timer = basics.clock.after(RECONNECT_MS, open);
       },
@@ -144,8 +166,11 @@ export function connectLink(
     },
     record(event) {
       if (journal === undefined) throw new Error("this link was opened without a journal");
-      journal.append(event);
-      channel?.record(event);
+      const dropped = journal.append(event);
+      if (dropped !== undefined) unsent.delete(dropped);
+      if (channel === undefined) return;
+      unsent.add(event.id);
+      send();
     },
     ask(type, question, timeout_ms) {
       if (channel === undefined) {
@@ -157,7 +182,7 @@ export function connectLink(
       return ready;
     },
     get waiting() {
-      return journal?.pending().length ?? 0;
+      return journal?.size ?? 0;
     },
     close() {
       if (closed) return;

@@ -1,4 +1,4 @@
-import type { DrillRecord, HoldfastEvent } from "../events.ts";
+import { type DrillRecord, type HoldfastEvent, isEventLike } from "../events.ts";
 import type { Binding, CallbackEntry, Snapshot } from "../snapshot.ts";
 import type { CellularStatus, EngineStatus, StatusDocument } from "../status.ts";
 
@@ -44,3 +44,37 @@ export type Frame =
   | { readonly k: "ask"; readonly n: number; readonly type: RequestType; readonly question: unknown }
   | { readonly k: "answer"; readonly n: number; readonly answer: unknown }
   | { readonly k: "refuse"; readonly n: number; readonly code: string; readonly detail: string };
+
+const KINDS = new Set(["hello", "telemetry", "record", "ack", "ask", "answer", "refuse"]);
+
+/**
+ * One line as a frame; `unknown` for a kind of a later release, which is passed over; undefined for what is no frame at
+ * all. The content of telemetry, questions and answers is for their readers to judge.
+ */
+export function parseFrame(line: string): Frame | "unknown" | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { k, v, name, type, data, event, ids, n, code, detail } = value as Record<string, unknown>;
+  if (typeof k !== "string") return undefined;
+  if (!KINDS.has(k)) return "unknown";
+  const sound =
+    k === "hello"
+      ? typeof v === "number" && typeof name === "string"
+      : k === "telemetry"
+        ? typeof type === "string" && typeof data === "object" && data !== null
+        : k === "record"
+          ? isEventLike(event)
+          : k === "ack"
+            ? Array.isArray(ids) && ids.every((id) => typeof id === "string")
+            : k === "ask"
+              ? Number.isSafeInteger(n) && typeof type === "string"
+              : k === "answer"
+                ? Number.isSafeInteger(n)
+                : Number.isSafeInteger(n) && typeof code === "string" && typeof detail === "string";
+  return sound ? (value as Frame) : undefined;
+}

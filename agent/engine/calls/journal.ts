@@ -7,7 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../base/errors.ts";
@@ -124,7 +124,7 @@ export class CallJournal {
       const beside = `${file}.new`;
       const handle = openSync(beside, "w", 0o600);
       try {
-        writeSync(handle, JSON.stringify(value));
+        writeFileSync(handle, JSON.stringify(value));
         fsyncSync(handle);
       } finally {
         closeSync(handle);

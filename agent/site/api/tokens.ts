@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { ROLES, type Role } from "../operations/operations.ts";
 
 export interface RoleToken {
@@ -19,7 +19,7 @@ export function loadTokens(file: string): { readonly tokens: readonly RoleToken[
   const beside = `${file}.new`;
   const handle = openSync(beside, "w", 0o600);
   try {
-    writeSync(handle, `${JSON.stringify({ tokens }, null, 2)}\n`);
+    writeFileSync(handle, `${JSON.stringify({ tokens }, null, 2)}\n`);
     fsyncSync(handle);
   } finally {
     closeSync(handle);

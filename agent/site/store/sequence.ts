@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 
 const BLOCK = 1000;
 
@@ -28,7 +28,7 @@ export class SequenceReserve {
     const beside = `${this.#file}.new`;
     const handle = openSync(beside, "w", 0o600);
     try {
-      writeSync(handle, `${reserved}\n`);
+      writeFileSync(handle, `${reserved}\n`);
       fsyncSync(handle);
     } finally {
       closeSync(handle);
