@@ -8,6 +8,7 @@ import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
 import type { BindingStore } from "./registrar/binding-store.ts";
 import type { PhoneDigest } from "./registrar/trust.ts";
 import type { RouteStep } from "./routing/plan-types.ts";
+import { withoutSiteFile } from "./unconfigured.ts";
 
 /** Who sends a request, and how far that is believed. */
 export interface KnownCaller {
@@ -17,31 +18,36 @@ export interface KnownCaller {
   readonly stale: boolean;
 }
 
+export interface CallersContext {
+  readonly store: BindingStore;
+  readonly digest: PhoneDigest;
+  /** There is a site file. */
+  readonly configured: boolean;
+  aors(): AddressesOfRecord;
+}
+
 /** Decides who a phone is while the cloud cannot be asked. */
 export class Callers {
-  readonly #store: BindingStore;
-  readonly #digest: PhoneDigest;
-  readonly #aors: () => AddressesOfRecord;
+  readonly #context: CallersContext;
 
-  constructor(store: BindingStore, digest: PhoneDigest, aors: () => AddressesOfRecord) {
-    this.#store = store;
-    this.#digest = digest;
-    this.#aors = aors;
+  constructor(context: CallersContext) {
+    this.#context = context;
   }
 
   /** By credentials, else by the registration from the same address, else nobody. */
   identify(request: SipRequest, flow: Flow): KnownCaller {
-    const aors = this.#aors();
-    const proof = this.#digest.check(request, "Proxy-Authorization");
+    const { store, digest } = this.#context;
+    const aors = this.#context.aors();
+    const proof = digest.check(request, "Proxy-Authorization");
     if (proof.kind === "proven") return { extension: proof.extension.id, trust: "full", stale: false };
     const stale = proof.kind === "stale";
     const claimed = aors.of(parseNameAddr(header(request, "From") ?? "")?.uri ?? "");
     const { address, port } = flow.remote;
-    const lines = this.#store.ofSource(address, port);
+    const lines = store.ofSource(address, port);
     const line = lines.find((binding) => binding.aor === claimed) ?? lines[0];
     const binding =
       line ??
-      (claimed === undefined ? undefined : this.#store.ofAor(claimed).find((each) => each.source_address === address));
+      (claimed === undefined ? undefined : store.ofAor(claimed).find((each) => each.source_address === address));
     if (binding === undefined) return { extension: undefined, trust: "stranger", stale };
     return { extension: aors.extensionOf(binding.aor), trust: binding.trust, stale };
   }
@@ -53,12 +59,15 @@ export class Callers {
   refusal(request: SipRequest, caller: KnownCaller, step: RouteStep): SipResponse | undefined {
     if (caller.trust === "full") return undefined;
     if (caller.trust === "learned" && step.kind !== "trunk") return undefined;
-    const aor = caller.extension === undefined ? undefined : this.#aors().ofExtension(caller.extension);
-    if (caller.trust === "learned" && (aor === undefined || !this.#digest.canProve(aor, this.#aors()))) {
+    const { digest, configured } = this.#context;
+    if (!configured) return withoutSiteFile(request);
+    const aors = this.#context.aors();
+    const aor = caller.extension === undefined ? undefined : aors.ofExtension(caller.extension);
+    if (caller.trust === "learned" && (aor === undefined || !digest.canProve(aor, aors))) {
       return buildResponse(request, 403, { reason: "Calls Out Need a Provisioned Secret While Offline" });
     }
     return buildResponse(request, 407, {
-      headers: this.#digest.challenges(caller.stale).map((value) => ({ name: "Proxy-Authenticate", value })),
+      headers: digest.challenges(caller.stale).map((value) => ({ name: "Proxy-Authenticate", value })),
     });
   }
 }

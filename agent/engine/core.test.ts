@@ -129,8 +129,42 @@ describe("the dispatcher", () => {
     expect(site.calls.taken).toHaveLength(1);
   });
 
+  test("without a site file a REGISTER waits for it, and 911 does not", async () => {
+    const site = await memorySite({ unconfigured: { registers_wait: true } });
+    const phone = await site.phone("101", "10.20.0.101");
+    let answered = false;
+    void phone.send(phone.registerRequest()).then(() => {
+      answered = true;
+    });
+    void phone.send(phone.inviteRequest(`sip:911@${BOX}`));
+    await site.pass(400);
+    expect({ answered, learned: site.learned, taken: site.calls.taken }).toEqual({
+      answered: false,
+      learned: [],
+      taken: [`emergency sip:911@${BOX}`],
+    });
+    site.parts.core.openRegistrar();
+    await site.pass(20);
+    expect(site.learned).toEqual(["pbx.example"]);
+  });
+
+  test("without a site file and a cloud nobody is challenged in a made-up realm", async () => {
+    const site = await memorySite({ unconfigured: { registers_wait: false } });
+    const phone = await site.phone("101", "10.20.0.101");
+    site.learned.push("pbx.example");
+    site.setTrunk("down");
+    site.setMode("survivable");
+    for (const request of [phone.registerRequest(), phone.inviteRequest("102")]) {
+      const answer = phone.send(request);
+      await site.pass(20);
+      const { status, headers } = await answer;
+      expect([status, headers.find(({ name }) => name === "Retry-After")?.value]).toEqual([503, "5"]);
+      expect(headers.some(({ name }) => /authenticate/i.test(name))).toBe(false);
+    }
+  });
+
   test("without a site file the server that a phone names is learned once, and the repeated request is handled", async () => {
-    const site = await memorySite({ learns: true });
+    const site = await memorySite({ unconfigured: { registers_wait: false } });
     const phone = await site.phone("101", "10.20.0.101");
     void phone.send(phone.inviteRequest("911"));
     await site.pass(20);

@@ -4,7 +4,7 @@ import type { Mode } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
 import { buildResponse } from "../sip/messages/build.ts";
 import type { SipRequest } from "../sip/messages/message.ts";
-import { parseUri, type SipUri, userOf } from "../sip/messages/uri.ts";
+import { parseUri, userOf } from "../sip/messages/uri.ts";
 import type { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../sip/transactions/server-transaction.ts";
 import type { Flow } from "../sip/transport/flow.ts";
@@ -25,6 +25,7 @@ import { plan } from "./routing/plan.ts";
 import type { RoutePlan, RouteStep } from "./routing/plan-types.ts";
 import { routingView } from "./routing/view.ts";
 import type { Trunk, Trunks } from "./trunks/trunk.ts";
+import type { Unconfigured } from "./unconfigured.ts";
 
 export interface CoreContext {
   readonly clock: Clock;
@@ -39,11 +40,7 @@ export interface CoreContext {
   readonly callers: Callers;
   readonly own: OwnUris;
   readonly counters: Counters;
-  /**
-   * Without a site file: a phone names a server to the outside. True when a new engine is about to serve that one too
-   * and the phone's repetition will find it, so that this request is to be left alone.
-   */
-  readonly learn: ((server: SipUri, flow: Flow) => boolean) | undefined;
+  readonly unconfigured: Unconfigured | undefined;
   config(): SiteConfig;
   aors(): AddressesOfRecord;
   mode(): Mode;
@@ -73,10 +70,13 @@ export class Core {
   readonly #limit: RateLimit;
   /** Until `open`. */
   #held: (() => void)[] | undefined = [];
+  /** REGISTERs, until `openRegistrar`. */
+  #early: (() => void)[] | undefined;
 
   constructor(context: CoreContext) {
     this.#context = context;
     this.#limit = new RateLimit(context.clock, LAN_LIMIT);
+    if (context.unconfigured?.registers_wait === true) this.#early = [];
     const { transactions, counters } = context;
     transactions.onRequest((tx, flow) => this.#whenOpen(() => this.#request(tx, flow)));
     transactions.onAck((ack, flow) => this.#whenOpen(() => this.#ack(ack, flow)));
@@ -88,6 +88,16 @@ export class Core {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const step of held) step();
+  }
+
+  /**
+   * The site file did not come: registrations are taken without it. Before that, an answer could only be a refusal, for
+   * which many phones stay away for a minute; one that waits repeats itself and finds the engine with the site file.
+   */
+  openRegistrar(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const step of early) step();
   }
 
   #whenOpen(step: () => void): void {
@@ -105,6 +115,10 @@ export class Core {
     const { calls, registrar, proxy, counters } = this.#context;
     const { request } = tx;
     const inside = isInDialog(request);
+    if (this.#early !== undefined && request.method === "REGISTER" && this.#early.length < HELD_MAX) {
+      this.#early.push(() => this.#fromLan(tx, flow));
+      return;
+    }
     if (!inside && this.#learns(request, flow)) return;
     if (request.method === "INVITE" && !inside) {
       if (classify(request, this.#context.config()) !== undefined) {
@@ -136,11 +150,11 @@ export class Core {
   }
 
   #learns(request: SipRequest, flow: Flow): boolean {
-    const { learn, own } = this.#context;
-    if (learn === undefined || (request.method !== "INVITE" && request.method !== "REGISTER")) return false;
+    const { unconfigured, own } = this.#context;
+    if (unconfigured === undefined || (request.method !== "INVITE" && request.method !== "REGISTER")) return false;
     const uri = parseUri(request.uri);
     if (uri === undefined || uri.host === "" || own.ofParsed(uri).ours) return false;
-    return learn(uri, flow);
+    return unconfigured.learn(uri, flow);
   }
 
   #fromTrunk(tx: ServerTransaction, from: Extract<Party, { kind: "trunk" }>): void {

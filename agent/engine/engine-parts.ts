@@ -12,7 +12,7 @@ import type { CallsPort } from "./calls/calls-port.ts";
 import { SipProxy } from "./calls/proxy.ts";
 import { ProxyMedia } from "./calls/proxy-media.ts";
 import type { PassageWatcher } from "./calls/proxy-parties.ts";
-import { Core, type CoreContext } from "./core.ts";
+import { Core } from "./core.ts";
 import { Counters } from "./counters.ts";
 import { LanSide } from "./lan-side.ts";
 import { OwnTokens } from "./own-tokens.ts";
@@ -22,6 +22,7 @@ import { type BindingChange, BindingStore } from "./registrar/binding-store.ts";
 import { Registrar } from "./registrar/registrar.ts";
 import { PhoneDigest } from "./registrar/trust.ts";
 import type { Trunks } from "./trunks/trunk.ts";
+import type { Unconfigured } from "./unconfigured.ts";
 
 export interface EnginePartsContext {
   readonly clock: Clock;
@@ -35,7 +36,8 @@ export interface EnginePartsContext {
   readonly alarms: AlarmBoard;
   readonly tokenKey: Uint8Array;
   readonly watcher: PassageWatcher;
-  readonly learn?: CoreContext["learn"];
+  /** Left out when there is a site file. */
+  readonly unconfigured?: Unconfigured;
   config(): SiteConfig;
   mode(): Mode;
   onBinding(change: BindingChange): void;
@@ -94,6 +96,7 @@ export class StrangerWatch {
 /** Puts registrar, proxy and dispatcher together over given trunks and transport. */
 export function assembleEngine(context: EnginePartsContext): EngineParts {
   const { clock, log, transport, transactions, trunks, relay, alarms } = context;
+  const configured = context.unconfigured === undefined;
   const counters = new Counters();
   let aors = new AddressesOfRecord(context.config());
   const tokens = new OwnTokens(context.tokenKey);
@@ -117,6 +120,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   };
   const registrar = new Registrar({
     ...shared,
+    configured,
     digest,
     aors: () => aors,
     stranger: (source) => {
@@ -127,7 +131,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   const media = new ProxyMedia({ relay, alarms, log });
   const proxy = new SipProxy({ ...shared, media, watcher: context.watcher });
   const calls = context.calls(store);
-  const callers = new Callers(store, digest, () => aors);
+  const callers = new Callers({ store, digest, configured, aors: () => aors });
   const core = new Core({
     ...shared,
     registrar,
@@ -135,7 +139,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     calls,
     callers,
     counters,
-    learn: context.learn,
+    unconfigured: context.unconfigured,
     aors: () => aors,
   });
   return {

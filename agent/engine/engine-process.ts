@@ -26,6 +26,8 @@ const BINDINGS_RELAXED_MS = 5000;
 const LEARNED_MS = 60_000;
 const RELOAD_TRY_MS = 500;
 const LEARNED_MAX = 2;
+/** After its start; a phone repeats a REGISTER that is not answered at 3.5 s and 7.5 s (RFC 3261 §17.1.2.2). */
+const SITE_FILE_MS = 5000;
 
 export interface EngineProcessOptions {
   readonly clock: Clock;
@@ -51,6 +53,7 @@ export class EngineProcess {
   readonly #tokenKey: Uint8Array;
   readonly #first: Snapshot | undefined;
   readonly #broken: string | undefined;
+  readonly #siteFileBy_ms: number;
   readonly #timers: Timer[] = [];
   #config: SiteConfig;
   #engine: SiteEngine | undefined;
@@ -65,6 +68,7 @@ export class EngineProcess {
     this.#options = options;
     const { clock, log, boot_id, practice, state_dir, run_dir } = options;
     mkdirSync(run_dir, { recursive: true });
+    this.#siteFileBy_ms = clock.now() + SITE_FILE_MS;
     this.#keptFile = join(run_dir, "engine.bindings.json");
     const read = readSnapshot(join(state_dir, "snapshot.json"));
     this.#first = "snapshot" in read ? read.snapshot : undefined;
@@ -222,6 +226,7 @@ export class EngineProcess {
         practice,
         run_dir,
         token_key: this.#tokenKey,
+        site_file_by_ms: this.#siteFileBy_ms,
         record: (event) => this.#record(event),
         changed: () => this.#statusSoon(),
         learn: (server) => this.#learn(server),

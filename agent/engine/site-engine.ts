@@ -41,6 +41,8 @@ export interface SiteEngineContext {
   record(event: HoldfastEvent): void;
   /** Something that the status document shows has changed. */
   changed(): void;
+  /** The site process, when it has a site file, has brought it by then (Clock ms). */
+  readonly site_file_by_ms: number;
   /** Without a site file: a phone named this server to the outside. True when it is new and will be used. */
   learn(server: LearnedCloud): boolean;
   /** Bindings changed; `urgent` when one came or went. */
@@ -121,7 +123,14 @@ export class SiteEngine {
       alarms,
       tokenKey: context.token_key,
       watcher: this.#passages,
-      ...(configured ? {} : { learn: (server: SipUri, flow: Flow) => this.#learn(server, flow) }),
+      ...(configured
+        ? {}
+        : {
+            unconfigured: {
+              registers_wait: this.#mayBeConfiguredIn_ms > 0,
+              learn: (server: SipUri, flow: Flow) => this.#learn(server, flow),
+            },
+          }),
       config: () => this.#config,
       mode: () => this.#failover.mode,
       onBinding: (change) => this.#bindingChanged(change),
@@ -190,6 +199,7 @@ export class SiteEngine {
     await this.#calls.resume();
     this.#parts.core.open();
     this.#timers.push(
+      clock.after(this.#mayBeConfiguredIn_ms, () => this.#parts.core.openRegistrar()),
       every(clock, SWEEP_MS, () => {
         this.#parts.store.sweep();
         this.#parts.strangers.sweep();
@@ -204,6 +214,10 @@ export class SiteEngine {
       !this.#configured,
       "There is no valid site file: 911 is taken and leaves by the server that phones name or by the modem; if neither answers, callers get 503.",
     );
+  }
+
+  get #mayBeConfiguredIn_ms(): number {
+    return Math.max(0, this.#context.site_file_by_ms - this.#context.clock.now());
   }
 
   async #listen(lan: LanConfig): Promise<void> {

@@ -7,6 +7,7 @@ import { header, headerList } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { OwnUris } from "../own-uris.ts";
+import { withoutSiteFile } from "../unconfigured.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
 import { BINDINGS_PER_AOR, type BindingStore } from "./binding-store.ts";
 import {
@@ -29,6 +30,8 @@ export interface LocalRegistrarContext {
   readonly store: BindingStore;
   readonly digest: PhoneDigest;
   readonly own: OwnUris;
+  /** There is a site file. */
+  readonly configured: boolean;
   aors(): AddressesOfRecord;
   /** Somebody without trust tried. */
   stranger(source: string): void;
@@ -55,6 +58,7 @@ export class LocalRegistrar {
     const aor = this.#context.aors().of(register.to);
     const trust = aor === undefined ? undefined : this.#trustOf(request, register, aor, flow);
     if (aor === undefined || trust === undefined || trust === "stale") {
+      if (!this.#context.configured) return withoutSiteFile(request);
       if (trust !== "stale") this.#context.stranger(flow.remote.address);
       return this.#challenge(request, trust === "stale");
     }

@@ -139,7 +139,12 @@ export interface MemorySite {
 }
 
 export async function memorySite(
-  options: { config?: SiteConfig; challenge?: boolean; open?: boolean; learns?: boolean } = {},
+  options: {
+    config?: SiteConfig;
+    challenge?: boolean;
+    open?: boolean;
+    unconfigured?: { registers_wait: boolean };
+  } = {},
 ): Promise<MemorySite> {
   const config = options.config ?? siteConfig();
   const clock = new ManualClock();
@@ -223,15 +228,18 @@ export async function memorySite(
       alarms,
       tokenKey: new Uint8Array(32).fill(7),
       watcher: { started() {}, ringing() {}, answered() {}, challenged() {}, ended() {} },
-      ...(options.learns === true
-        ? {
-            learn: ({ host }: SipUri) => {
-              if (learned.includes(host)) return false;
-              learned.push(host);
-              return true;
+      ...(options.unconfigured === undefined
+        ? {}
+        : {
+            unconfigured: {
+              ...options.unconfigured,
+              learn: ({ host }: SipUri) => {
+                if (learned.includes(host)) return false;
+                learned.push(host);
+                return true;
+              },
             },
-          }
-        : {}),
+          }),
       config: () => config,
       mode: () => mode,
       onBinding: (change) => void changes.push(change),

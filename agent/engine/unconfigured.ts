@@ -1,0 +1,25 @@
+import { buildResponse } from "../sip/messages/build.ts";
+import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
+import type { SipUri } from "../sip/messages/uri.ts";
+import type { Flow } from "../sip/transport/flow.ts";
+
+/** What is different while there is no site file. */
+export interface Unconfigured {
+  /** The site process may still bring one: registrations wait until `openRegistrar`. */
+  readonly registers_wait: boolean;
+  /**
+   * A phone names a server to the outside. True when a new engine is about to serve that one too and the phone's
+   * repetition will find it, so that this request is to be left alone.
+   */
+  learn(server: SipUri, flow: Flow): boolean;
+}
+
+const SITE_FILE_AGAIN_S = 5;
+
+/**
+ * What is said to a phone that would have to prove itself while there is no site file: no secret is known, so a challenge,
+ * in a realm that could only be made up, would make the phone give up. With 503 it asks its next server, or us again.
+ */
+export function withoutSiteFile(request: SipRequest): SipResponse {
+  return buildResponse(request, 503, { headers: [{ name: "Retry-After", value: String(SITE_FILE_AGAIN_S) }] });
+}
