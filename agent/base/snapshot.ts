@@ -98,8 +98,14 @@ export function writeSnapshot(file: string, snapshot: Snapshot): void {
   }
 }
 
-/** For the engine at boot. `missing` is an ordinary first start; `broken` is an alarm. */
-export function readSnapshot(file: string): { snapshot: Snapshot } | { missing: true } | { broken: string } {
+/**
+ * For the engine at boot. `missing` is an ordinary first start; `broken` is an alarm. A rehearsal takes a rehearsal's
+ * snapshot alone, and a real box one of a site that is live.
+ */
+export function readSnapshot(
+  file: string,
+  practice: boolean,
+): { snapshot: Snapshot } | { missing: true } | { broken: string } {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -107,5 +113,11 @@ export function readSnapshot(file: string): { snapshot: Snapshot } | { missing: 
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return { missing: true };
     return { broken: error instanceof Error ? error.message : String(error) };
   }
-  return decodeSnapshot(text);
+  const read = decodeSnapshot(text);
+  if ("broken" in read) return read;
+  if (read.snapshot.practice !== practice) {
+    return { broken: practice ? "it is a real site's, and this is practice" : "it is a practice site's" };
+  }
+  if (!practice && !read.snapshot.config.live) return { broken: "its site file did not say `live: true`" };
+  return read;
 }

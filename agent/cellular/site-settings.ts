@@ -36,8 +36,8 @@ export function followSiteFile(options: {
     }
     log.warn("site file not applied", { faults: loaded.faults.slice(0, 5).map(faultText) });
     if (any) return;
-    const last = readSnapshot(join(options.state_dir, "snapshot.json"));
-    if (!("snapshot" in last) || last.snapshot.practice !== options.practice) return;
+    const last = readSnapshot(join(options.state_dir, "snapshot.json"), options.practice);
+    if (!("snapshot" in last)) return;
     any = true;
     onConfig(last.snapshot.config);
   };

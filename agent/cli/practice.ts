@@ -2,9 +2,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/errors.ts";
+import { readSnapshot } from "../base/snapshot.ts";
 import { askOnce } from "./ask.ts";
 import { directories } from "./directories.ts";
 import { HELP } from "./help.ts";
+import { holdAlone } from "./only-one.ts";
 import { PROGRAMS, program } from "./run.ts";
 import { untilStopped } from "./signals.ts";
 import { createSupervisor } from "./supervisor.ts";
@@ -44,6 +46,16 @@ export async function practice(args: string[]): Promise<number> {
     return 2;
   }
 
+  if ("snapshot" in readSnapshot(join(dirs.state, "snapshot.json"), false)) {
+    console.error(`${dirs.state} belongs to a real box, and practice keeps away from it. Give another --state-dir.`);
+    return 1;
+  }
+  if (!(await holdAlone(join(dirs.run, "alone.sock")))) {
+    console.error(
+      "The practice site runs already, in another terminal, and its card stands there. A second one beside it needs a --state-dir of its own.",
+    );
+    return 1;
+  }
   const supervisor = createSupervisor({
     clock: systemClock,
     log_dir: join(dirs.state, "log"),

@@ -6,6 +6,7 @@ import { HoldfastError } from "../base/errors.ts";
 import { readSnapshot } from "../base/snapshot.ts";
 import { directories } from "./directories.ts";
 import { HELP } from "./help.ts";
+import { holdAlone } from "./only-one.ts";
 import { untilStopped } from "./signals.ts";
 import { createSupervisor } from "./supervisor.ts";
 
@@ -31,9 +32,13 @@ export async function run(args: string[]): Promise<number> {
   if (loaded.ok && !loaded.config.live) {
     throw new HoldfastError("config.not_live", `${file} does not say \`live: true\`.`);
   }
+  if (!(await holdAlone(join(dirs.run, "alone.sock")))) {
+    console.error(`A box runs already on ${dirs.run}. Two on the same directories would take each other's calls.`);
+    return 1;
+  }
   if (!loaded.ok) {
     for (const fault of loaded.faults) console.error(faultText(fault));
-    const last = readSnapshot(join(dirs.state, "snapshot.json"));
+    const last = readSnapshot(join(dirs.state, "snapshot.json"), false);
     console.error(
       "snapshot" in last
         ? "Running on with the last good site file."

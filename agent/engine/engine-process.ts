@@ -70,7 +70,7 @@ export class EngineProcess {
     mkdirSync(run_dir, { recursive: true });
     this.#siteFileBy_ms = clock.now() + SITE_FILE_MS;
     this.#keptFile = join(run_dir, "engine.bindings.json");
-    const read = readSnapshot(join(state_dir, "snapshot.json"));
+    const read = readSnapshot(join(state_dir, "snapshot.json"), practice);
     this.#first = "snapshot" in read ? read.snapshot : undefined;
     this.#broken = "broken" in read ? read.broken : undefined;
     this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));

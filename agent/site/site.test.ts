@@ -119,7 +119,7 @@ const post = (path: string, body: object) =>
     body: JSON.stringify(body),
   });
 const snapshotOnDisk = () => {
-  const found = readSnapshot(join(folder, "state", "snapshot.json"));
+  const found = readSnapshot(join(folder, "state", "snapshot.json"), true);
   return "snapshot" in found ? found.snapshot : undefined;
 };
 const codes = (site: RunningSite) => site.status().alarms.map(({ code }) => code);

@@ -27,8 +27,8 @@ const callbacks = (n: number) => ({
     until_wall: 2,
   })),
 });
-const onDisk = () => {
-  const found = readSnapshot(file);
+const onDisk = (practice = false) => {
+  const found = readSnapshot(file, practice);
   return "snapshot" in found ? found.snapshot : undefined;
 };
 
@@ -77,7 +77,20 @@ describe("the snapshot", () => {
 
   test("of a practice is not the base of a real site", () => {
     keep(true).configIs(config);
+    expect(onDisk(true)).toBeDefined();
+    expect(onDisk(false)).toBeUndefined();
     expect(keep(false).lastGood).toBeUndefined();
+  });
+
+  test("of a real site is not the base of a practice", () => {
+    keep(false).configIs(config);
+    expect(onDisk(true)).toBeUndefined();
+    expect(keep(true).lastGood).toBeUndefined();
+  });
+
+  test("of a site file that is not live opens no real trunk", () => {
+    keep(false).configIs({ ...config, live: false });
+    expect(readSnapshot(file, false)).toEqual({ broken: expect.stringContaining("live: true") });
   });
 
   test("that cannot be written is reported once and tried again until it can", () => {

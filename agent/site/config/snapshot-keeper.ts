@@ -29,8 +29,8 @@ export class SnapshotKeeper {
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
-    const found = readSnapshot(options.file);
-    this.#snapshot = "snapshot" in found && found.snapshot.practice === options.practice ? found.snapshot : undefined;
+    const found = readSnapshot(options.file, options.practice);
+    this.#snapshot = "snapshot" in found ? found.snapshot : undefined;
     this.lastGood = this.#snapshot?.config;
   }
 
