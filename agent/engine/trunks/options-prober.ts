@@ -70,15 +70,27 @@ export class OptionsProber {
 
   /** One now, unless one was sent within the shortest interval of quiet times. */
   unlessLately(): void {
-    if (this.#last_ms === undefined || this.#ports.clock.now() - this.#last_ms >= QUIET_MS.brisk[0]) this.soon();
+    if (!this.#askedLately()) this.soon();
   }
 
-  /** Three in a second; false when this hour's are used up. */
-  burst(): boolean {
+  #askedLately(): boolean {
+    return this.#last_ms !== undefined && this.#ports.clock.now() - this.#last_ms < QUIET_MS.brisk[0];
+  }
+
+  /**
+   * Three in a second. Once this hour's are used up: one, at once when a call waits for the answer, else unless one was
+   * sent lately. False when none was sent: then silence says nothing.
+   */
+  burst(urgent: boolean): boolean {
     const { clock } = this.#ports;
     const now = clock.now();
     while (this.#bursts[0] !== undefined && now - this.#bursts[0] > HOUR_MS) this.#bursts.shift();
-    if (this.#stopped || this.#bursts.length >= BURSTS_PER_HOUR) return false;
+    if (this.#stopped) return false;
+    if (this.#bursts.length >= BURSTS_PER_HOUR) {
+      if (!urgent && this.#askedLately()) return false;
+      this.#send();
+      return true;
+    }
     this.#bursts.push(now);
     for (const at of BURST) {
       if (at === 0) {

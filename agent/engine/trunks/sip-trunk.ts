@@ -142,7 +142,7 @@ export class SipTrunk implements Trunk {
 
   start(): void {
     this.path.onDoubt((urgent, reason) => {
-      if (urgent) this.#feed({ kind: "doubt", reason });
+      if (urgent) this.#feed({ kind: "doubt", reason, urgent });
       // A path that is down is brought back by whoever answers on it.
       else if (this.path.health.state === "down") this.#options.unlessLately();
     });
@@ -217,7 +217,7 @@ export class SipTrunk implements Trunk {
     const { state } = this.path.health;
     this.#connection.follow();
     this.#feed({ kind: "path", down: state === "down", detail: `path ${this.path.id} is ${state}` });
-    if (state === "suspect") this.#feed({ kind: "doubt", reason: `path ${this.path.id} is suspect` });
+    if (state === "suspect") this.#feed({ kind: "doubt", reason: `path ${this.path.id} is suspect`, urgent: false });
   }
 
   /** The transport lost a connection. */
@@ -304,7 +304,7 @@ export class SipTrunk implements Trunk {
     const { clock, random } = this.#ports;
     switch (effect.do) {
       case "burst":
-        this.#options.burst();
+        if (!this.#options.burst(effect.urgent)) this.#feed({ kind: "unasked" });
         return;
       case "greet":
         this.#greet?.cancel();

@@ -198,6 +198,38 @@ describe("a trunk", () => {
     expect(pbx.requests.length).toBeGreaterThanOrEqual(60);
   });
 
+  test("that answers stays up however many calls ask it in an hour: silence counts only where something was asked", async () => {
+    const { clock, cloud, paths } = await world(site());
+    await run(clock, 2_000);
+    const seen = new Set<string>();
+    for (let n = 0; n < 40; n++) {
+      paths.get("wan")?.suspect("an emergency call waits for its first response");
+      await run(clock, 6_000);
+      seen.add(cloud.health.state).add(paths.get("wan")?.health.state ?? "");
+    }
+    for (let n = 0; n < 10; n++) {
+      cloud.observe({ kind: "no_response", method: "INVITE" });
+      for (let s = 0; s < 6; s++) {
+        await run(clock, 1_000);
+        seen.add(cloud.health.state);
+      }
+    }
+    expect([...seen]).toEqual(["up"]);
+  });
+
+  test("that is dead goes down also when this hour's bursts are used up", async () => {
+    const { clock, network, cloud, paths } = await world(site());
+    await run(clock, 2_000);
+    for (let n = 0; n < 21; n++) {
+      paths.get("wan")?.suspect("an emergency call waits for its first response");
+      await run(clock, 2_000);
+    }
+    network.setPaths(BOX_WAN, PBX, { cut: "black-hole" });
+    paths.get("wan")?.suspect("an emergency call waits for its first response");
+    await run(clock, 5_000);
+    expect(cloud.health.state).toBe("down");
+  });
+
   test("that answers 503 to everything goes down, and the path does not", async () => {
     const { clock, pbx, cloud, paths, alarms } = await world(site());
     await run(clock, 2_000);

@@ -11,8 +11,15 @@ export interface TrunkVerdict {
   readonly since_ms: number;
   readonly evidence: ReadonlyMap<string, Evidence>;
   readonly path_down: boolean;
-  readonly episode: { readonly since_ms: number; readonly reason: string } | undefined;
+  readonly episode: TrunkEpisode | undefined;
   readonly last_alive_ms: number | undefined;
+}
+
+export interface TrunkEpisode {
+  readonly since_ms: number;
+  readonly reason: string;
+  /** It began with more than a suspicion or one unanswered call: silence now counts although nothing more is asked. */
+  readonly founded: boolean;
 }
 
 export type TrunkTimer = "suspect" | "down" | "stale";
@@ -35,14 +42,17 @@ export type TrunkInput = Stamp &
     | { readonly kind: "silent"; readonly source: string; readonly sent_ms: number; readonly detail: string }
     /** The kernel would not send, or the connection broke. */
     | { readonly kind: "unsendable"; readonly source: string; readonly detail: string }
-    | { readonly kind: "doubt"; readonly reason: string }
+    /** `urgent`: a call waits for the answer. */
+    | { readonly kind: "doubt"; readonly reason: string; readonly urgent: boolean }
+    /** The burst was not sent: no question, so no silence. */
+    | { readonly kind: "unasked" }
     | { readonly kind: "path"; readonly down: boolean; readonly detail: string }
     | { readonly kind: "timeout"; readonly timer: TrunkTimer }
   );
 
 export type TrunkEffect =
   /** A few OPTIONS in quick succession. */
-  | { readonly do: "burst"; readonly reason: string }
+  | { readonly do: "burst"; readonly reason: string; readonly urgent: boolean }
   /** One OPTIONS soon, spread over the boxes: the path is back. */
   | { readonly do: "greet" }
   | { readonly do: "timer"; readonly timer: TrunkTimer; readonly at_ms: number }
@@ -100,7 +110,8 @@ function step(rules: TrunkRules, verdict: TrunkVerdict, input: TrunkInput): Step
     }
     case "silent": {
       const next = noted(verdict, input.source, "bad", input.detail, input);
-      return verdict.path_down ? go(next) : open(rules, next, input.detail, input.sent_ms, at_ms);
+      const founded = input.source === "options";
+      return verdict.path_down ? go(next) : open(rules, next, input.detail, input.sent_ms, at_ms, { founded });
     }
     case "unsendable": {
       const next = noted(verdict, input.source, "bad", input.detail, input);
@@ -111,7 +122,13 @@ function step(rules: TrunkRules, verdict: TrunkVerdict, input: TrunkInput): Step
       return go(suspected.state, ...opened.effects, ...suspected.effects);
     }
     case "doubt":
-      return verdict.path_down ? go(verdict) : open(rules, verdict, input.reason, at_ms, at_ms);
+      return verdict.path_down
+        ? go(verdict)
+        : open(rules, verdict, input.reason, at_ms, at_ms, { founded: false, urgent: input.urgent });
+    case "unasked":
+      return verdict.episode === undefined || verdict.episode.founded
+        ? go(verdict)
+        : go({ ...verdict, episode: undefined }, ...quiet);
     case "path": {
       if (input.down === verdict.path_down) return go(verdict);
       const judged = input.down ? "bad" : "good";
@@ -133,12 +150,19 @@ const quiet: readonly TrunkEffect[] = [
   { do: "cancel", timer: "down" },
 ];
 
-function open(rules: TrunkRules, verdict: TrunkVerdict, reason: string, since_ms: number, at_ms: number): Step {
+function open(
+  rules: TrunkRules,
+  verdict: TrunkVerdict,
+  reason: string,
+  since_ms: number,
+  at_ms: number,
+  { founded = true, urgent = false } = {},
+): Step {
   // One that is down is asked at the ordinary pace until it answers.
   if (verdict.episode !== undefined || verdict.state === "down") return go(verdict);
   return go(
-    { ...verdict, episode: { since_ms, reason } },
-    { do: "burst", reason },
+    { ...verdict, episode: { since_ms, reason, founded } },
+    { do: "burst", reason, urgent },
     { do: "timer", timer: "suspect", at_ms: at_ms + rules.suspect_after_ms },
     { do: "timer", timer: "down", at_ms: at_ms + rules.down_after_ms },
   );
