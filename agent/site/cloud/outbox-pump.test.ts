@@ -14,7 +14,7 @@ class FakeStore {
   put(event: HoldfastEvent): HoldfastEvent {
     const numbered = { ...event, seq: ++this.lastSeq };
     const emergency = event.type.startsWith("emergency.");
-    this.rows.set(event.id, { seq: numbered.seq, id: event.id, emergency, json: JSON.stringify(numbered) });
+    this.rows.set(event.id, { seq: numbered.seq, id: event.id, emergency, event: numbered });
     this.#listener(numbered);
     return numbered;
   }
@@ -210,6 +210,15 @@ describe("an event", () => {
     expect(sent.map(({ id }) => id)).toEqual([held.id, held.id]);
     expect(numbers()).toEqual([0, 1]);
   });
+});
+
+test("of an emergency goes at once, however many others a full disk holds up", () => {
+  connect();
+  const held = (n: number) => make("gpio.changed", `${n}`, { line: "l", meaning: "door_open", on: true });
+  const callback = make("emergency.callback", "e", { from: "psap", extension: "e" });
+  store.held = [...Array.from({ length: 2000 }, (_, n) => held(n)), callback];
+  clock.advance(100);
+  expect(sent.map(({ id }) => id)).toContain(callback.id);
 });
 
 test("a broker that stops acknowledging is reported once", () => {

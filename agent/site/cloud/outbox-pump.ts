@@ -12,6 +12,7 @@ const UNANSWERED_LIMIT = 200;
 const NEWS_MS = 30_000;
 const RESEND_FIRST_MS = 60_000;
 const RESEND_LONGEST_MS = 30 * 60_000;
+/** Ordinary events that one connection carries before they are on disk. */
 const UNSAVED_LIMIT = 500;
 const GIVEN_LIMIT = 20_000;
 
@@ -144,18 +145,21 @@ export class OutboxPump {
     if (target === undefined) return;
     for (const row of store.outbox({ after: this.#emergencySent, until: MAX, emergency: true, limit: 100 })) {
       this.#emergencySent = row.seq;
-      this.#send(target, row.id, row.seq, row.json);
+      this.#send(target, row.seq, row.event);
     }
-    for (const event of store.unsaved().slice(0, UNSAVED_LIMIT)) {
-      if (this.#unsavedSent.has(event.id) || !this.#hasRoom()) continue;
+    for (const event of store.unsaved()) {
+      if (this.#unsavedSent.has(event.id)) continue;
+      // Emergency events do not wait behind the ordinary ones that a full disk holds up.
+      if (!event.type.startsWith("emergency.") && (!this.#hasRoom() || this.#unsavedSent.size >= UNSAVED_LIMIT))
+        continue;
       this.#unsavedSent.add(event.id);
-      this.#send(target, event.id, 0, JSON.stringify(event));
+      this.#send(target, 0, event);
     }
     if (this.#hasRoom()) {
       const limit = IN_FLIGHT_LIMIT - this.#inFlight.size;
       for (const row of store.outbox({ after: this.#newsSent, until: MAX, emergency: false, limit })) {
         this.#newsSent = row.seq;
-        this.#send(target, row.id, row.seq, row.json);
+        this.#send(target, row.seq, row.event);
       }
     }
     const limit = Math.floor(
@@ -165,7 +169,7 @@ export class OutboxPump {
     for (const row of store.outbox({ after: this.#replaySent, until: this.#newsFrom - 1, emergency: false, limit })) {
       this.#replaySent = row.seq;
       this.#credit--;
-      this.#send(target, row.id, row.seq, row.json);
+      this.#send(target, row.seq, row.event);
     }
   }
 
@@ -173,13 +177,14 @@ export class OutboxPump {
     return this.#inFlight.size < IN_FLIGHT_LIMIT;
   }
 
-  #send(target: PumpTarget, id: string, seq: number, json: string): void {
+  #send(target: PumpTarget, seq: number, event: HoldfastEvent): void {
     const { clock } = this.#options;
+    const { id } = event;
     this.#inFlight.set(id, clock.now());
     if (seq > 0) this.#given.set(id, seq);
     const oldest = this.#given.keys().next().value;
     if (this.#given.size > GIVEN_LIMIT && oldest !== undefined) this.#given.delete(oldest);
-    target.publish(eventPayload(JSON.parse(json) as HoldfastEvent)).then(
+    target.publish(eventPayload(event)).then(
       () => {
         if (this.#target !== target) return;
         this.#inFlight.delete(id);

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
+import { type HoldfastEvent, isEventLike } from "../../base/events.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /**
@@ -12,6 +13,8 @@ export type Database = Sqlite.Database;
 /** Waiting for another connection's lock blocks this process; calls are elsewhere, but page and NOC are here. */
 const LOCK_WAIT_MS = 50;
 const KEPT_QUARANTINED = 3;
+/** Numbers looked for in a damaged file: more events than this are not kept. */
+const SALVAGE_REACH = 101_000;
 
 /** Thrown when the file is there but is not a sound database. */
 export class CorruptError extends Error {}
@@ -44,6 +47,18 @@ export function isCorruption(error: unknown): boolean {
   if (error instanceof CorruptError) return true;
   const code = sqliteCode(error) ?? "";
   return code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB";
+}
+
+/** An event as it was stored. Throws {@link CorruptError}: a page can be damaged in a way that only its content shows. */
+export function parseStored(json: string): HoldfastEvent {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    // Named below.
+  }
+  if (!isEventLike(value)) throw new CorruptError("a stored event cannot be read");
+  return value;
 }
 
 /** Renames the file with its WAL aside and answers the new name. The newest three such files are kept. */
@@ -79,16 +94,35 @@ export function readUndelivered(database: Database): string[] {
   return found;
 }
 
-/** What can still be read of a damaged file's undelivered events. */
-export function salvage(file: string): string[] {
+/**
+ * What can still be read of a damaged file's undelivered events, oldest first. Numbers up to `last` may have been given
+ * out. Each is looked for by itself, because damage in one page ends every ordered reading.
+ */
+export function salvage(file: string, last: number): string[] {
   let database: Database | undefined;
   try {
     database = new Sqlite(file, { timeout: LOCK_WAIT_MS });
-    return readUndelivered(database);
+    const found = new Map<number, string>();
+    const event = database.prepare<[number], string>("SELECT json FROM events WHERE seq = ?").pluck();
+    const waits = database.prepare<[number], number>("SELECT 1 FROM outbox WHERE seq = ?").pluck();
+    for (let seq = Math.max(1, last - SALVAGE_REACH); seq <= last; seq++) {
+      const json = readOr(undefined, () => event.get(seq));
+      // Where the outbox cannot be read the event goes again: the NOC knows repetitions by their id.
+      if (typeof json === "string" && readOr(1, () => waits.get(seq)) !== undefined) found.set(seq, json);
+    }
+    return [...found.values()];
   } catch {
     return [];
   } finally {
     database?.close();
+  }
+}
+
+function readOr<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
   }
 }
 

@@ -1,11 +1,12 @@
-import type { Database } from "./database.ts";
+import type { HoldfastEvent } from "../../base/events.ts";
+import { type Database, parseStored } from "./database.ts";
 
-/** One event that the NOC has not acknowledged. `json` is the event with its number. */
+/** One event that the NOC has not acknowledged, with its number. */
 export interface OutboxRow {
   readonly seq: number;
   readonly id: string;
   readonly emergency: boolean;
-  readonly json: string;
+  readonly event: HoldfastEvent;
 }
 
 interface Row {
@@ -25,7 +26,7 @@ export function readOutbox(
        WHERE outbox.emergency = ? AND outbox.seq > ? AND outbox.seq <= ? ORDER BY outbox.seq LIMIT ?`,
     )
     .all(which.emergency ? 1 : 0, which.after, which.until, which.limit)
-    .map((row) => ({ ...row, emergency: row.emergency === 1 }));
+    .map(({ json, ...row }) => ({ ...row, emergency: row.emergency === 1, event: parseStored(json) }));
 }
 
 export function countOutbox(database: Database): number {

@@ -262,6 +262,37 @@ describe("a disk that does not take it", () => {
 });
 
 describe("a damaged database", () => {
+  test("in the text of one event alone is noticed when it is read, and costs that event alone", () => {
+    const store = open();
+    for (const line of ["a", "b", "c"]) store.add(ordinary(line));
+    clock.advance(0);
+    handle?.prepare("UPDATE events SET json = ? WHERE seq = 2").run('{"v":1,broken');
+    expect(waiting(store)).toEqual([]);
+    clock.advance(0);
+    expect(quarantined).toHaveLength(1);
+    expect(waiting(store).map((row) => row.event.subject)).toEqual(["a", "c"]);
+    expect(store.recentEvents(5)).toHaveLength(2);
+  });
+
+  test("in pages here and there gives back the undelivered events of all other pages", () => {
+    const first = open();
+    for (let i = 0; i < 2000; i++) first.add(ordinary(`line-${i}`));
+    clock.advance(0);
+    first.close();
+    const bytes = readFileSync(file);
+    const pages = bytes.length / 4096;
+    // Pages of events alone: the roots of the tables stand in the first ones.
+    for (let page = Math.floor(pages / 2); page < pages; page += 10) {
+      if (bytes[page * 4096] === 13) bytes.fill(0x5a, page * 4096, (page + 1) * 4096);
+    }
+    writeFileSync(file, bytes);
+    const second = open();
+    clock.advance(0);
+    expect(quarantined).toHaveLength(1);
+    expect(second.waiting).toBeGreaterThan(1600);
+    expect(second.waiting).toBeLessThan(2000);
+  });
+
   test("that is no database at all is set aside and a new one begun; numbers go on rising", () => {
     const first = open();
     for (const line of ["a", "b", "c"]) first.add(ordinary(line));

@@ -8,6 +8,7 @@ import {
   type Database,
   isCorruption,
   openDatabase,
+  parseStored,
   quarantine,
   readUndelivered,
   salvage,
@@ -117,7 +118,7 @@ export class Store {
         .prepare<[number, number], string>("SELECT json FROM events WHERE seq > ? ORDER BY seq LIMIT ?")
         .pluck()
         .all(after, limit)
-        .map((json) => JSON.parse(json) as HoldfastEvent),
+        .map(parseStored),
     );
   }
 
@@ -128,7 +129,7 @@ export class Store {
         .prepare<[number], string>("SELECT json FROM events ORDER BY seq DESC LIMIT ?")
         .pluck()
         .all(limit)
-        .map((json) => JSON.parse(json) as HoldfastEvent),
+        .map(parseStored),
     );
     const unsaved = this.#unsaved.slice(-limit).map((item) => item.event);
     return [...unsaved.reverse(), ...stored].slice(0, limit);
@@ -280,7 +281,7 @@ export class Store {
     this.#database?.close();
     this.#database = undefined;
     const aside = quarantine(file, clock.wall());
-    const rescued = this.#requeue(salvage(aside));
+    const rescued = this.#requeue(salvage(aside, this.#sequence.next - 1));
     this.#open();
     log.error("store: damaged database set aside", { file: aside, detail, rescued });
     this.#options.onQuarantined(aside, detail);
@@ -291,7 +292,7 @@ export class Store {
     const rescued: Unsaved[] = [];
     for (const line of lines.slice(-UNSAVED_LIMIT)) {
       try {
-        rescued.push({ event: JSON.parse(line) as HoldfastEvent, done: undefined });
+        rescued.push({ event: parseStored(line), done: undefined });
       } catch {
         // A damaged row; its neighbours may be whole.
       }
