@@ -66,6 +66,12 @@ export const ALARMS = {
     meaning: "The routing rules that keep each path's packets on their path are missing.",
     action: "Run `holdfast net apply` as root (CAP_NET_ADMIN), then `holdfast net check`.",
   },
+  "net.unverified": {
+    severity: "warning",
+    meaning: "The engine may not look at the packet filter, so nobody knows whether it is in place.",
+    action:
+      "Install nftables and give the engine CAP_NET_ADMIN (AmbientCapabilities=CAP_NET_ADMIN in its unit), or look with `sudo holdfast net check`.",
+  },
   "media.down": {
     severity: "critical",
     meaning: "The media process cannot be reached; calls go on without a relay where networks allow.",

@@ -15,8 +15,18 @@ test("missing rules are one alarm for each path, with what to do, until they are
     () => {},
   );
   let faults: readonly NetFault[] = [
-    { subject: "lte", detail: "no rule from 10.50.0.5 to table 102", fix: "Run `holdfast net apply`." },
-    { subject: "lte", detail: "table 102 has no default route", fix: "Run `holdfast net apply`." },
+    {
+      code: "net.rules_missing",
+      subject: "lte",
+      detail: "no rule from 10.50.0.5 to table 102",
+      fix: "Run `holdfast net apply`.",
+    },
+    {
+      code: "net.rules_missing",
+      subject: "lte",
+      detail: "table 102 has no default route",
+      fix: "Run `holdfast net apply`.",
+    },
   ];
   const watch = new NetWatch({ config: siteConfig(), clock, log: silentLog, alarms, check: async () => faults });
   watch.start();

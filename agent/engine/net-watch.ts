@@ -21,7 +21,10 @@ export interface NetWatchContext {
 /** Sees to it that a missing routing rule is an alarm that says what to do: at the start, on change, every minute. */
 export class NetWatch {
   readonly #context: NetWatchContext;
-  #raised: ReadonlySet<string> = new Set();
+  readonly #raised: Record<NetFault["code"], ReadonlySet<string>> = {
+    "net.rules_missing": new Set(),
+    "net.unverified": new Set(),
+  };
   #timer: Timer | undefined;
   #running = false;
   #closed = false;
@@ -55,14 +58,17 @@ export class NetWatch {
     try {
       const faults = await (this.#context.check ?? checkNet)(config);
       if (this.#closed) return;
-      const subjects = new Set(faults.map(({ subject }) => subject));
-      for (const subject of subjects) {
-        const mine = faults.filter((fault) => fault.subject === subject);
-        const what = mine.map(({ detail }) => detail).join("; ");
-        alarms.raise("net.rules_missing", subject, `${what}. ${mine[0]?.fix ?? ""}`);
+      for (const code of ["net.rules_missing", "net.unverified"] as const) {
+        const ofCode = faults.filter((fault) => fault.code === code);
+        const subjects = new Set(ofCode.map(({ subject }) => subject));
+        for (const subject of subjects) {
+          const mine = ofCode.filter((fault) => fault.subject === subject);
+          const what = mine.map(({ detail }) => detail).join("; ");
+          alarms.raise(code, subject, `${what}. ${mine[0]?.fix ?? ""}`);
+        }
+        for (const subject of this.#raised[code]) if (!subjects.has(subject)) alarms.clear(code, subject);
+        this.#raised[code] = subjects;
       }
-      for (const subject of this.#raised) if (!subjects.has(subject)) alarms.clear("net.rules_missing", subject);
-      this.#raised = subjects;
     } catch (error) {
       log.warn("the routing rules could not be checked", { error: errorText(error) });
     } finally {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { PathConfig, SiteConfig } from "../base/config/schema.ts";
 
 /**
@@ -70,7 +71,35 @@ export function firewallScript(config: SiteConfig): string | undefined {
     "  }",
     "}",
   ];
-  return `${lines.join("\n")}\n`;
+  const script = `${lines.join("\n")}\n`;
+  // So that it can be seen in the kernel which site file's firewall this is.
+  const mark = createHash("sha256").update(script).digest("hex").slice(0, 16);
+  return script.replace('    iifname "lo" accept\n', `    iifname "lo" accept comment "holdfast ${mark}"\n`);
+}
+
+/** Undefined when the kernel's table, as `nft list` prints it, is what this script makes; else what is wrong with it. */
+export function firewallFault(script: string, listed: string): string | undefined {
+  const mark = /comment "holdfast [0-9a-f]+"/.exec(script)?.[0] ?? "";
+  const found = rulesOfChains(listed);
+  for (const [chain, rules] of rulesOfChains(script)) {
+    if ((found.get(chain) ?? 0) < rules) return `nftables table inet ${TABLE} lacks rules of its chain ${chain}`;
+  }
+  return listed.includes(mark) ? undefined : `nftables table inet ${TABLE} is that of another site file or release`;
+}
+
+/** Lines of each chain: a script of ours and `nft list` both have one line a rule. */
+function rulesOfChains(text: string): Map<string, number> {
+  const chains = new Map<string, number>();
+  let chain: string | undefined;
+  for (const line of text.split("\n").map((each) => each.trim())) {
+    const begun = /^chain (\w+) \{$/.exec(line)?.[1];
+    if (begun !== undefined) chains.set(begun, 0);
+    if (begun === undefined && line !== "}" && line !== "" && chain !== undefined) {
+      chains.set(chain, (chains.get(chain) ?? 0) + 1);
+    }
+    chain = begun ?? (line === "}" ? undefined : chain);
+  }
+  return chains;
 }
 
 function sharesLan(config: SiteConfig, path: PathConfig): boolean {

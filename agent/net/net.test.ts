@@ -178,6 +178,38 @@ describe.skipIf(!namespaces)("in a network namespace", () => {
     expect(lines[1]).toBe("Rules, tables and firewall are in place.");
   });
 
+  test("check sees a firewall that was emptied, lost a rule, or is another site file's", () => {
+    const lines = inside(`
+      net apply >/dev/null; net check
+      nft flush chain inet holdfast outside; net check 2>&1 || true
+      nft flush table inet holdfast; net check 2>&1 || true
+      net apply >/dev/null
+      nft delete rule inet holdfast outside handle $(nft -a list chain inet holdfast outside | sed -n 's/.*counter packets.* drop # handle //p' | tail -1)
+      net check 2>&1 || true
+      net apply >/dev/null; sed 's/203.0.113.10/203.0.113.11/' ${file} > ${file}.2
+      ${process.execPath} ${join(import.meta.dirname, "main.ts")} check --config ${file}.2 2>&1 || true
+      net check`);
+    expect(lines.map((line) => line.replace(/\. Run .*/, ""))).toEqual([
+      "Rules, tables and firewall are in place.",
+      "firewall: nftables table inet holdfast lacks rules of its chain outside",
+      "firewall: nftables table inet holdfast lacks rules of its chain input",
+      "firewall: nftables table inet holdfast lacks rules of its chain outside",
+      "firewall: nftables table inet holdfast is that of another site file or release",
+      "Rules, tables and firewall are in place.",
+    ]);
+  });
+
+  test("check without privilege says what it could not look at, and what to do", () => {
+    const lines = inside(`
+      net apply >/dev/null
+      setpriv --bounding-set=-all --inh-caps=-all ${process.execPath} ${join(import.meta.dirname, "main.ts")} check --config ${file} 2>&1 || true`);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^firewall: nftables cannot be looked at without CAP_NET_ADMIN\. .*sudo holdfast net check/,
+      ),
+    ]);
+  });
+
   test("a new address moves the rule and removes the old one", () => {
     const lines = inside(`
       net apply >/dev/null
