@@ -192,7 +192,7 @@ export class PathMonitor implements Path, Testimony {
       id: this.id,
       kind: this.kind,
       state,
-      since_wall: this.#clock.wall() - (this.#clock.now() - since_ms),
+      since_wall: Math.round(this.#clock.wall() - (this.#clock.now() - since_ms)),
       evidence,
       rtt_ms: this.rtt_ms,
       loss_percent: this.loss_percent,

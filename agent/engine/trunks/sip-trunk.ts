@@ -240,7 +240,7 @@ export class SipTrunk implements Trunk {
       path: this.path.id,
       roles: this.roles,
       state,
-      since_wall: clock.wall() - (clock.now() - since_ms),
+      since_wall: Math.round(clock.wall() - (clock.now() - since_ms)),
       evidence,
       registered: this.registration?.registered,
       first_response_p99_ms: this.first_response_p99_ms,

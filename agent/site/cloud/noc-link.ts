@@ -15,7 +15,7 @@ import { Commands } from "./commands.ts";
 import { type Candidate, IDLE, type PlanEffect, plan } from "./connection-plan.ts";
 import { type DownReason, openSession, type Session } from "./mqtt-session.ts";
 import { OutboxPump } from "./outbox-pump.ts";
-import { type Birth, heartbeatPayload, statePayload, statusPayload } from "./payloads.ts";
+import { type Birth, heartbeatPayload, replyPayload, statePayload, statusPayload } from "./payloads.ts";
 import { type Topics, topicsOf } from "./topics.ts";
 
 /** One attempt, from TCP to the broker's CONNACK. */
@@ -303,7 +303,7 @@ export class NocLink {
     if (name === undefined) return;
     const reply = await this.#commands.carryOut(name, payload);
     if (reply === undefined) this.#options.log.warn("noc: not a command", { name, bytes: payload.length });
-    else this.#say(topics.reply(name), JSON.stringify({ ...reply, practice: this.#options.practice }), false);
+    else this.#say(topics.reply(name), replyPayload(reply, this.#options.practice), false);
   }
 
   #acknowledge(payload: Buffer): void {

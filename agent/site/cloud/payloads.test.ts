@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { EngineStatus, StatusDocument } from "../../base/status.ts";
-import { heartbeatPayload, overall, statePayload } from "./payloads.ts";
+import { heartbeatPayload, overall, replyPayload, statePayload } from "./payloads.ts";
 
 const fresh = { fresh: true, unknown_since_wall: undefined };
 const engine: EngineStatus = {
@@ -82,4 +82,14 @@ test("every message of a rehearsal says PRACTICE", () => {
   expect(beat({ ...document, practice: true })).toMatchObject({ practice: true, notice: "PRACTICE" });
   const birth = { boot_id: "x", version: "0", practice: true, wall: 0 };
   expect(JSON.parse(statePayload("online", birth))).toMatchObject({ practice: true, notice: "PRACTICE" });
+});
+
+test("a rehearsal's replies say PRACTICE like every other message", () => {
+  expect(JSON.parse(replyPayload({ v: 1, ok: true }, true))).toEqual({
+    v: 1,
+    ok: true,
+    practice: true,
+    notice: "PRACTICE",
+  });
+  expect(JSON.parse(replyPayload({ v: 1, ok: true }, false))).toEqual({ v: 1, ok: true, practice: false });
 });

@@ -41,6 +41,10 @@ export function eventPayload(event: HoldfastEvent): string {
   return JSON.stringify(event.practice ? { ...event, notice: "PRACTICE" } : event);
 }
 
+export function replyPayload(reply: object, practice: boolean): string {
+  return JSON.stringify({ ...reply, ...marked(practice) });
+}
+
 /**
  * `heartbeat`: one flat object of numbers and short words, for time series. Unknown numbers are left out; the reader
  * discards a heartbeat older than twice `interval_s`.
