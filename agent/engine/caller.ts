@@ -7,7 +7,6 @@ import type { Flow } from "../sip/transport/flow.ts";
 import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
 import type { BindingStore } from "./registrar/binding-store.ts";
 import type { PhoneDigest } from "./registrar/trust.ts";
-import type { RouteStep } from "./routing/plan-types.ts";
 import { withoutSiteFile } from "./unconfigured.ts";
 
 /** Who sends a request, and how far that is believed. */
@@ -34,7 +33,15 @@ export class Callers {
     this.#context = context;
   }
 
-  /** By credentials, else by the registration from the same address, else nobody. */
+  /** A registration came from this very address and port. */
+  recognises({ remote }: Flow): boolean {
+    return this.#context.store.ofSource(remote.address, remote.port).length > 0;
+  }
+
+  /**
+   * By credentials, else by the registration from the same address and port, else nobody. From another port of the same
+   * address, which others may share, a phone only claims to be what it says: that is not enough for calls to the outside.
+   */
   identify(request: SipRequest, flow: Flow): KnownCaller {
     const { store, digest } = this.#context;
     const aors = this.#context.aors();
@@ -45,20 +52,21 @@ export class Callers {
     const { address, port } = flow.remote;
     const lines = store.ofSource(address, port);
     const line = lines.find((binding) => binding.aor === claimed) ?? lines[0];
-    const binding =
-      line ??
-      (claimed === undefined ? undefined : store.ofAor(claimed).find((each) => each.source_address === address));
-    if (binding === undefined) return { extension: undefined, trust: "stranger", stale };
-    return { extension: aors.extensionOf(binding.aor), trust: binding.trust, stale };
+    if (line !== undefined) return { extension: aors.extensionOf(line.aor), trust: line.trust, stale };
+    const near =
+      claimed === undefined ? undefined : store.ofAor(claimed).find((each) => each.source_address === address);
+    return near === undefined
+      ? { extension: undefined, trust: "stranger", stale }
+      : { extension: aors.extensionOf(near.aor), trust: "learned", stale };
   }
 
   /**
-   * What a caller without enough trust gets: a challenge, the same for everybody. Undefined when the step is allowed:
+   * What a caller without enough trust gets: a challenge, the same for everybody. Undefined when it is allowed:
    * internal calls for those whom the cloud accepted lately, calls to the outside for those who proved themselves.
    */
-  refusal(request: SipRequest, caller: KnownCaller, step: RouteStep): SipResponse | undefined {
+  refusal(request: SipRequest, caller: KnownCaller, towards: "inside" | "outside"): SipResponse | undefined {
     if (caller.trust === "full") return undefined;
-    if (caller.trust === "learned" && step.kind !== "trunk") return undefined;
+    if (caller.trust === "learned" && towards === "inside") return undefined;
     const { digest, configured } = this.#context;
     if (!configured) return withoutSiteFile(request);
     const aors = this.#context.aors();

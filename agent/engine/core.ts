@@ -144,7 +144,7 @@ export class Core {
     if (request.method === "REGISTER") {
       counters.count("registers");
       registrar.handle(tx, flow);
-    } else if (this.#isForUs(request)) this.#answerForUs(tx);
+    } else if (this.#isForUs(request, from)) this.#answerForUs(tx);
     else if (request.method === "INVITE") this.#call(tx, flow);
     else this.#otherFromLan(tx, from);
   }
@@ -245,7 +245,7 @@ export class Core {
       proxy.forward({ tx, from, targets, onFailed: next });
       return;
     }
-    const refusal = callers.refusal(tx.request, call.caller(), step);
+    const refusal = callers.refusal(tx.request, call.caller(), step.kind === "trunk" ? "outside" : "inside");
     if (refusal !== undefined) {
       tx.respond(refusal);
       return;
@@ -272,15 +272,23 @@ export class Core {
     );
   }
 
-  /** Requests other than calls and registrations, outside of a dialog: messages, subscriptions, presence. */
+  /**
+   * Requests other than calls and registrations, outside of a dialog: messages, subscriptions, presence, transfers. Where
+   * the cloud does not decide, a stranger is asked who he is, for extensions that exist and for others alike.
+   */
   #otherFromLan(tx: ServerTransaction, from: Party): void {
-    const { trunks, proxy, aors, store, transport } = this.#context;
+    const { trunks, proxy, aors, store, transport, callers } = this.#context;
     if (this.#context.mode() === "normal") {
       const trunk = trunks.all().find((each) => each.kind === "pbx" && each.flow !== undefined && !isDown(each));
       if (trunk?.flow !== undefined) {
         proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk, flow: trunk.flow } }] });
         return;
       }
+    }
+    const refusal = callers.refusal(tx.request, callers.identify(tx.request, from.flow), "inside");
+    if (refusal !== undefined) {
+      tx.respond(refusal);
+      return;
     }
     const aor = aors().of(tx.request.uri);
     const targets = (aor === undefined ? [] : store.ofAor(aor)).map((binding) => ({
@@ -290,17 +298,17 @@ export class Core {
     proxy.forward({ tx, from, targets });
   }
 
-  /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know. */
+  /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know, to one we know. */
   #withoutRoute(tx: ServerTransaction, from: Party): void {
-    const { proxy, trunks, own } = this.#context;
+    const { proxy, trunks, own, callers } = this.#context;
     const { request } = tx;
     const top = topRoute(request);
     const route = top === undefined ? undefined : own.ofRoute(top);
-    const targets = top === undefined ? this.#phoneOfUri(request) : undefined;
+    const targets = top === undefined && callers.recognises(from.flow) ? this.#phoneOfUri(request) : undefined;
     const pbx = trunks.all().find((trunk) => trunk.kind === "pbx" && !isDown(trunk));
     if (targets !== undefined) proxy.forward({ tx, from, targets });
     // An element that names us with a token that is not ours was made up.
-    else if (this.#isForUs(request) || (route?.ours === true && route.user !== undefined)) {
+    else if (this.#isForUs(request, from) || (route?.ours === true && route.user !== undefined)) {
       tx.respond(buildResponse(request, 481));
     } else if (pbx?.flow !== undefined) {
       proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk: pbx, flow: pbx.flow } }] });
@@ -320,10 +328,12 @@ export class Core {
     return bindings.map((each) => ({ party: phoneParty(transport, each), uri: each.contact }));
   }
 
-  #isForUs(request: SipRequest): boolean {
-    const uri = this.#context.own.of(request.uri);
+  /** OPTIONS of a stranger end here whomever they name: the answer would tell which phones there are. */
+  #isForUs(request: SipRequest, { flow }: Party): boolean {
+    const { own, callers } = this.#context;
+    const uri = own.of(request.uri);
     if (request.method === "OPTIONS" && uri.ours && uri.token === undefined) {
-      return uri.user === undefined || this.#phoneOfUri(request) === undefined;
+      return uri.user === undefined || !callers.recognises(flow) || this.#phoneOfUri(request) === undefined;
     }
     return uri.ours && uri.user === undefined;
   }

@@ -120,6 +120,38 @@ describe("a call within the LAN while the cloud is away", () => {
     expect((await within(site, 20, stranger.send(stranger.inviteRequest("102")))).status).toBe(407);
   });
 
+  test("a stranger's other requests reach no phone, and do not tell which extensions there are", async () => {
+    const { site, bob } = await offline();
+    const before = bob.received.length;
+    const stranger = await site.phone("777", "10.20.0.77");
+    const answers = new Map<string, Set<string>>();
+    for (const method of ["MESSAGE", "SUBSCRIBE", "REFER", "OPTIONS", "PUBLISH"]) {
+      for (const uri of ["sip:102@10.20.0.5", "sip:150@10.20.0.5", "sip:102@pbx.example", "sip:150@pbx.example"]) {
+        const request = { ...stranger.inviteRequest(uri, ""), method };
+        setHeader(request, "CSeq", `1 ${method}`);
+        const { status, headers } = await within(site, 20, stranger.send(request));
+        const names = headers.map(({ name }) => name).join(" ");
+        const host = uri.split("@")[1] ?? "";
+        const seen = answers.get(`${method} ${host}`) ?? new Set();
+        answers.set(`${method} ${host}`, seen.add(`${status} ${names}`));
+      }
+    }
+    expect([...answers].filter(([, seen]) => seen.size !== 1)).toEqual([]);
+    expect([...(answers.get("MESSAGE 10.20.0.5") ?? [])][0]).toMatch(/^407 /);
+    const inside = stranger.inviteRequest(bob.contact);
+    setHeader(inside, "To", `<${bob.contact}>;tag=made-up`);
+    expect((await within(site, 20, stranger.send(inside))).status).toBe(503);
+    expect(bob.received).toHaveLength(before);
+  });
+
+  test("a message of a phone that is known still passes", async () => {
+    const { site, alice, bob } = await offline();
+    const request = { ...alice.inviteRequest("102", ""), method: "MESSAGE" };
+    setHeader(request, "CSeq", "1 MESSAGE");
+    expect((await within(site, 20, alice.send(request))).status).toBe(200);
+    expect(bob.received.some((message) => message.kind === "request" && message.method === "MESSAGE")).toBe(true);
+  });
+
   test("a call to the outside needs a proven secret", async () => {
     const site = await memorySite({
       config: siteConfig((config) => {

@@ -19,6 +19,9 @@ const PREMIUM: Readonly<Record<string, readonly string[]>> = {
   "64": ["900"],
 };
 
+/** Pay-per-call exchange of every area of +1. */
+const NANP_PREMIUM_EXCHANGE = "976";
+
 /** Area codes of +1 outside the United States, its territories and Canada: calls there are international and dear. */
 const NANP_ABROAD = new Set(
   "242 246 264 268 284 345 441 473 649 658 664 721 758 767 784 809 829 849 868 869 876".split(" "),
@@ -70,6 +73,7 @@ function classifyE164(e164: string, country: string): OutsideNumber {
   if (!e164.startsWith(`+${country}`)) return { kind: "international", e164 };
   const national = e164.slice(1 + country.length);
   if (country === "1" && NANP_ABROAD.has(national.slice(0, 3))) return { kind: "international", e164 };
+  if (country === "1" && national.slice(3, 6) === NANP_PREMIUM_EXCHANGE) return { kind: "premium", e164 };
   if ((PREMIUM[country] ?? []).some((start) => national.startsWith(start))) return { kind: "premium", e164 };
   return { kind: "national", e164 };
 }

@@ -128,6 +128,8 @@ describe("numbers as dialled", () => {
     ["988", { kind: "service", digits: "988" }],
     ["9211", { kind: "service", digits: "211" }],
     ["19005550123", { kind: "premium", e164: "+19005550123" }],
+    ["13039760123", { kind: "premium", e164: "+13039760123" }],
+    ["9760123", { kind: "premium", e164: "+13039760123" }],
     ["101", undefined],
     ["1205550123", undefined],
   ])("%s", (dialled, expected) => {
