@@ -45,8 +45,11 @@ export interface Phones {
 export interface PhoneOptions {
   /** They look for the box by its name, at the box's DNS first, and not by address. */
   readonly by_name?: boolean;
-  /** Only these must be registered before it goes on; all when left out. */
-  readonly wait_for?: readonly string[];
+  /**
+   * 103 does not register. Nobody can vouch for it where the cloud is out of reach; and refused, linphonec asks at its
+   * command line for a password, for which it takes the next command.
+   */
+  readonly without_103?: boolean;
 }
 
 export interface Remote {
@@ -175,8 +178,14 @@ export class Lab {
       remote,
       box: new Box(programs, layout, directory, runDirectory),
     });
-    if (layout.box_running) await lab.box.start(layout.direct_trunk ? { direct_trunk: true } : {});
+    // Box and telephones get power at once, as after a power cut: these may ask it before it has its site file.
+    const transport = layout.tcp === true ? "tcp" : "udp";
+    const options = { pbx_transport: transport, trunk_transport: transport } as const;
+    if (layout.box_running) await lab.box.powerOn({ ...options, direct_trunk: layout.direct_trunk === true });
+    // Not so over TCP: the connection ends when the engine takes over the site file, and the telephone stays away.
+    if (layout.tcp === true) await lab.box.configured();
     if (layout.telephones !== "later") await lab.startPhones(layout.telephones);
+    if (layout.box_running) await lab.box.configured();
     return lab;
   }
 
@@ -200,6 +209,7 @@ export class Lab {
         tone_hz: phone.tone_hz,
         toneFile: toneOf(phone),
         control_port,
+        transport: this.layout.tcp === true ? "tcp" : "udp",
         registration: { password: phone.password, outbound, expires_s: 60 },
         dnsServers: [lan.box, lan.router],
         directory: this.directory,
@@ -221,14 +231,15 @@ export class Lab {
         tone_hz: third.tone_hz,
         toneFile: toneOf(third),
         outbound: outbound[0] ?? "",
+        registers: !options.without_103,
         expires_s: 60,
         directory: this.directory,
       }),
     };
     const all = Object.values(this.#phones) as (Baresip | Linphone)[];
     await Promise.all(all.map((phone) => phone.start()));
-    const awaited = all.filter((phone) => options.wait_for?.includes(phone.user) ?? true);
-    await Promise.all(awaited.map((phone) => phone.registered(8000)));
+    const registering = options.without_103 ? all.filter(({ user }) => user !== third.user) : all;
+    await Promise.all(registering.map((phone) => phone.registered(8000)));
   }
 
   /** Asks an echo from the box's own addresses, over whatever route the kernel takes. */

@@ -10,6 +10,8 @@ export interface ScenarioLayout extends Layout {
   readonly box_running: boolean;
   /** The site has a 911 trunk of its own over the WAN, tried between the cloud and LTE. */
   readonly direct_trunk?: boolean;
+  /** The baresip telephones, the cloud and the LTE trunk are spoken to over TCP. */
+  readonly tcp?: boolean;
 }
 
 export interface Scenario {

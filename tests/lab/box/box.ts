@@ -68,8 +68,11 @@ export class Box {
     return join(this.#state, "snapshot.json");
   }
 
-  /** Writes the site file, applies rules and tables, starts the processes, and waits until the engine takes calls by it. */
-  async start(options: SiteOptions = {}): Promise<void> {
+  /**
+   * Writes the site file, applies rules and tables, starts the processes, and waits until the engine takes calls. On a
+   * first boot that is before it has got the site file.
+   */
+  async powerOn(options: SiteOptions = {}): Promise<void> {
     await mkdir(this.#state, { recursive: true });
     await mkdir(this.#run, { recursive: true });
     await writeFile(this.#siteFile, siteFile(this.#layout, options));
@@ -84,10 +87,18 @@ export class Box {
       cwd: this.#directory,
     });
     await this.takesCalls(5000);
-    if (options.half_written) return;
+  }
+
+  /** Powers on, and waits until the engine has taken over the site file. */
+  async start(options: SiteOptions = {}): Promise<void> {
+    await this.powerOn(options);
+    await this.configured();
+  }
+
+  async configured(): Promise<void> {
     await until("the engine to have taken over the site file", 5000, async () => {
       const status = await this.status();
-      return (status?.engine?.trunks.length ?? 0) > 0 || undefined;
+      return (status?.engine?.trunks.some(({ id }) => id === "cloud") ?? false) || undefined;
     });
   }
 

@@ -18,6 +18,8 @@ export interface LinphoneOptions {
   readonly toneFile: string;
   /** Where it sends everything. */
   readonly outbound: string;
+  /** False: it calls without ever having registered. */
+  readonly registers: boolean;
   readonly expires_s: number;
   readonly directory: string;
 }
@@ -131,7 +133,7 @@ export class Linphone implements Telephone {
   }
 
   #config(): string {
-    const { user, password, domain, address, sip_port, rtp_port, outbound, expires_s } = this.#options;
+    const { user, password, domain, address, sip_port, rtp_port, outbound, registers, expires_s } = this.#options;
     return [
       "[sip]",
       `sip_port=${sip_port}`,
@@ -153,7 +155,7 @@ export class Linphone implements Telephone {
       `reg_route=<sip:${outbound};transport=udp;lr>`,
       `reg_identity=<sip:${user}@${domain}>`,
       `reg_expires=${expires_s}`,
-      "reg_sendregister=1",
+      `reg_sendregister=${registers ? 1 : 0}`,
       "publish=0",
       "[auth_info_0]",
       `username=${user}`,

@@ -6,6 +6,9 @@ import type { Telephone } from "../peers/telephone.ts";
 import { run } from "../processes.ts";
 import { expect, type Scenario } from "../scenario.ts";
 
+/** Timers count from the event loop's clock in whole milliseconds, so each of the two waits may end up to 1 ms early. */
+const TIMER_ROUNDING_MS = 2;
+
 async function call(lab: Lab, caller: Telephone, callee: Telephone): Promise<void> {
   for (const phone of [caller, callee]) phone.forget();
   await lab.step(`${caller.name} calls ${callee.name} by the cloud`, async () => {
@@ -84,13 +87,17 @@ async function cuts(lab: Lab): Promise<void> {
       const { returned, median_ms } = await lab.probe(local, hosts.echo, { count: 50, patience_ms: 1000 });
       lab.measure(`delay_${rtt}_median_ms`, median_ms ?? -1);
       expect(returned === 50, `${50 - returned} of 50 were lost on the delay line`);
+      // Delayed once each way and not twice; a busy machine adds to it.
       expect(
-        median_ms !== null && median_ms >= rtt && median_ms < rtt + 10,
+        median_ms !== null && median_ms >= rtt - TIMER_ROUNDING_MS && median_ms < 2 * (rtt - TIMER_ROUNDING_MS),
         `the median round trip was ${median_ms} ms`,
       );
       await lab.cuts.delay(0);
       const healed = await lab.probe(local, hosts.echo);
-      expect((healed.median_ms ?? 99) < 10, `after the heal the round trip was ${healed.median_ms} ms`);
+      expect(
+        healed.median_ms !== null && healed.median_ms < rtt - TIMER_ROUNDING_MS,
+        `after the heal the round trip was ${healed.median_ms} ms`,
+      );
     });
   }
 
