@@ -124,6 +124,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     onFault: (detail) => alarms.set("store.failing", "database", detail !== undefined, detail ?? ""),
     onQuarantined(file, detail) {
       own.record(event("store.quarantined", "", { file, detail }));
+      alarms.clear("store.quarantined", "");
       alarms.raise("store.quarantined", "", `Set aside as ${file}: ${detail}`);
       clock.after(QUARANTINE_ALARM_MS, () => alarms.clear("store.quarantined", ""));
     },

@@ -22,6 +22,8 @@ interface Passage {
   readonly started_wall: number;
   state: CallStatus["state"];
   since_wall: number;
+  /** Monotonic, so that a clock that is set during the call does not change its length. */
+  answered_ms: number | undefined;
   /** Its start is in the records. */
   recorded: boolean;
 }
@@ -76,6 +78,7 @@ export class Passages implements PassageWatcher {
       started_wall: now,
       state: "trying",
       since_wall: now,
+      answered_ms: undefined,
       recorded: false,
     };
     this.#byLeg.set(leg, passage);
@@ -96,6 +99,7 @@ export class Passages implements PassageWatcher {
     this.#recordStart(passage);
     passage.state = "answered";
     passage.since_wall = this.#context.clock.wall();
+    passage.answered_ms = this.#context.clock.now();
     this.#record("call.answered", passage, passage.data);
     this.#context.changed();
   }
@@ -114,7 +118,8 @@ export class Passages implements PassageWatcher {
     if (passage.legs.size > 0 && passage.state !== "answered") return;
     this.#forget(passage);
     this.#recordStart(passage);
-    const duration_ms = passage.state === "answered" ? this.#context.clock.wall() - passage.since_wall : 0;
+    const { answered_ms } = passage;
+    const duration_ms = answered_ms === undefined ? 0 : Math.round(this.#context.clock.now() - answered_ms);
     // On the far half the caller is on the cloud's side.
     const ended_by = (by.kind === passage.from) === (leg === passage.near) ? "caller" : "callee";
     this.#record("call.ended", passage, { ...passage.data, duration_ms, ended_by, cause });

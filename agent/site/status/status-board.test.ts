@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { AlarmBoard, type AlarmChange } from "../../base/alarms.ts";
+import type { Clock } from "../../base/clock.ts";
 import { ManualClock } from "../../base/manual-clock.ts";
 import type { EngineStatus, StatusDocument } from "../../base/status.ts";
 import { StatusBoard } from "./status-board.ts";
@@ -28,13 +29,13 @@ let changes: AlarmChange[];
 let board: StatusBoard;
 let told: StatusDocument[];
 
-function make(practice = false, modems = false): StatusBoard {
+function make(practice = false, modems = false, time: Clock = clock): StatusBoard {
   const alarms = new AlarmBoard(
     () => clock.wall(),
     (change) => changes.push(change),
   );
   const made = new StatusBoard({
-    clock,
+    clock: time,
     practice,
     alarms,
     sources: {
@@ -106,6 +107,28 @@ describe("a process", () => {
     board = make(false, true);
     clock.advance(30_000);
     expect(changes.map(({ alarm }) => alarm.subject)).toContain("cellular");
+  });
+
+  test("is not called silent by a board that stood still itself and has not read yet", () => {
+    let skipped = 0;
+    const machine = clock;
+    const frozen = {
+      now: () => machine.now() + skipped,
+      wall: () => machine.wall() + skipped,
+      after: (delay_ms: number, fire: () => void) => machine.after(delay_ms, fire),
+    };
+    board = make(false, false, frozen);
+    board.engineSaid(ENGINE);
+    board.heard("media");
+    machine.advance(500);
+    changes = [];
+    skipped = 12_000;
+    machine.advance(600);
+    board.engineSaid(ENGINE);
+    board.heard("media");
+    machine.advance(1500);
+    expect(changes.filter(({ change }) => change === "raised")).toEqual([]);
+    board.close();
   });
 
   test("set to another wall time in between is judged by monotonic time", () => {

@@ -13,6 +13,8 @@ import { freshness, type LastHeard, SILENCE_MS, type Watched } from "./freshness
 import { significant } from "./significant.ts";
 
 const TICK_MS = 1000;
+/** A tick this late means that this process itself stood still. */
+const STOOD_STILL_MS = 3000;
 /** Changes of one moment are told together. */
 const COALESCE_MS = 250;
 
@@ -47,6 +49,7 @@ export class StatusBoard {
   #cable: "plugged" | "pulled" | undefined;
   #told = "";
   #turn: Timer | undefined;
+  #tickedAt_ms: number;
 
   constructor(options: { clock: Clock; practice: boolean; alarms: AlarmBoard; sources: StatusSources }) {
     this.#clock = options.clock;
@@ -54,6 +57,7 @@ export class StatusBoard {
     this.#alarms = options.alarms;
     this.#sources = options.sources;
     this.#started = this.#moment();
+    this.#tickedAt_ms = this.#started.at_ms;
     this.#ticks = every(this.#clock, TICK_MS, () => this.#tick());
   }
 
@@ -144,6 +148,11 @@ export class StatusBoard {
   }
 
   #tick(): void {
+    const now = this.#clock.now();
+    const stoodStill = now - this.#tickedAt_ms > STOOD_STILL_MS;
+    this.#tickedAt_ms = now;
+    // What the others said meanwhile is still to be read; nobody is called silent before that.
+    if (stoodStill) return;
     for (const process of ["engine", "media", "cellular"] as const) {
       const expected = process !== "cellular" || this.#sources.cellularExpected();
       const since = this.#heard.get(process) ?? this.#started;
