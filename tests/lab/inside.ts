@@ -2,12 +2,11 @@
  * The first process inside the lab's own user, network, mount and process namespaces: runs one scenario once and writes
  * what came of it. When this process ends, for whatever reason, the kernel ends everything the lab has started.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { lan } from "./addresses.ts";
 import { now, within } from "./deadline.ts";
 import { Lab } from "./lab.ts";
-import { run } from "./processes.ts";
+import { prepareMounts } from "./private-namespaces.ts";
 import { type RunRecord, type Scenario, Timeline } from "./scenario.ts";
 import { scenarios } from "./scenarios/all.ts";
 
@@ -49,11 +48,7 @@ if (scenario === undefined || directory === "" || process.pid !== 1) {
   console.error("tests/lab/inside.ts runs inside the lab's namespaces only; use: npm run lab -- SCENARIO");
   process.exit(2);
 }
-await run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"]);
-mkdirSync("/run/netns");
-// Telephones ask the box first and the router second, as DHCP would tell them.
-writeFileSync("/run/resolv.conf", `nameserver ${lan.box}\nnameserver ${lan.router}\noptions timeout:1 attempts:1\n`);
-await run(["mount", "--bind", "/run/resolv.conf", "/etc/resolv.conf"]);
+await prepareMounts();
 const record = await play(scenario, Number(repetition), directory);
 writeFileSync(join(directory, "run.json"), `${JSON.stringify(record, null, 2)}\n`);
 process.exit(record.passed ? 0 : 1);

@@ -2,10 +2,11 @@
  * Adapter: child_process. `npm run lab`: plays scenarios one after the other, each in namespaces made for it, and sums
  * up. The namespaces belong to a process that the kernel ends together with this one, so nothing outlives an interrupt.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { namespaceCommand } from "./private-namespaces.ts";
 import type { Measured, RunRecord, Scenario } from "./scenario.ts";
 import { scenarios, shortScenarios } from "./scenarios/all.ts";
 
@@ -33,23 +34,6 @@ const usage = `npm run lab -- SCENARIO… | short | all [--repeat N] [--json] [-
   --list      the scenarios' names, one line each
   --keep      logs, captures and configurations of passed runs are kept too, as those of failed ones are
 `;
-
-/** How this user gets private namespaces: root makes them, others by a user namespace of their own. */
-function namespaceCommand(): string[] {
-  const rest = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
-  const user = process.getuid?.() === 0 ? [] : ["--user", "--map-current-user", "--keep-caps"];
-  const command = ["unshare", ...user, ...rest];
-  const [program = "", ...args] = command;
-  const tried = spawnSync(program, [...args, "true"], { encoding: "utf8" });
-  if (tried.status !== 0) {
-    const way =
-      user.length > 0
-        ? "run the lab as root, or allow unprivileged user namespaces"
-        : "run it on a kernel that has them";
-    throw new Error(`this kernel refuses private namespaces (${(tried.stderr ?? "").trim()}); ${way}`);
-  }
-  return ["setpriv", "--pdeathsig", "KILL", ...command];
-}
 
 let current: ChildProcess | undefined;
 let interrupted = false;

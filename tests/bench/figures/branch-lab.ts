@@ -1,0 +1,42 @@
+/** A lab with both branch servers, Holdfast and Kamailio, side by side in the box's namespace, and one light telephone. */
+import { extensions } from "../../lab/addresses.ts";
+import type { SiteOptions } from "../../lab/box/site-file.ts";
+import { Lab } from "../../lab/lab.ts";
+import type { Layout } from "../../lab/network.ts";
+import { Timeline } from "../../lab/scenario.ts";
+import { HoldfastBranch } from "../branch/holdfast.ts";
+import { KamailioBranch } from "../branch/kamailio.ts";
+import { Phone } from "../branch/phone.ts";
+import type { JobContext } from "./job.ts";
+
+/** The shortest that a site file may say: between trials nobody waits for 30 s of hold-down. */
+export const HOLD_DOWN_MS = 1000;
+
+export interface BranchLab {
+  readonly lab: Lab;
+  readonly holdfast: HoldfastBranch;
+  readonly kamailio: KamailioBranch;
+  readonly phone: Phone;
+}
+
+export async function branchLab(context: JobContext, layout: Layout, options: SiteOptions): Promise<BranchLab> {
+  const lab = await emptyLab(context, layout);
+  const site = { hold_down_ms: HOLD_DOWN_MS, ...options };
+  const holdfast = await HoldfastBranch.start(lab, site);
+  const kamailio = await KamailioBranch.start(lab, options.pbx_transport ?? "udp");
+  const phone = await Phone.start(lab.programs, extensions.baresip101);
+  const status = await phone.register(holdfast.port);
+  if (status !== 200) throw new Error(`the telephone's registration through the box was answered with ${status}`);
+  return { lab, holdfast, kamailio, phone };
+}
+
+/** The lab without box and telephones. */
+export async function emptyLab(context: JobContext, layout: Layout): Promise<Lab> {
+  const timeline = new Timeline((line) => context.print(line));
+  return Lab.start(
+    { ...layout, telephones: "later", box_running: false },
+    timeline,
+    context.directory,
+    context.runDirectory,
+  );
+}
