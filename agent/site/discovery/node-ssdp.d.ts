@@ -16,6 +16,8 @@ declare module "node-ssdp" {
   }
   export class Server {
     constructor(options: ServerOptions);
+    /** By the address of the interface. */
+    readonly sockets: Readonly<Record<string, { setMulticastInterface(address: string): void }>>;
     addUSN(device: string): void;
     start(): Promise<void>;
     stop(): void;

@@ -77,10 +77,17 @@ export class Discovery {
     server._parseMessage = (message, remote) => {
       if (guard.admits(remote.address, message.length)) parse(message, remote);
     };
-    server.start().catch((error: unknown) => {
-      this.#servers.delete(lan.id);
-      this.#log.warn("discovery: cannot answer on this LAN", { lan: lan.id, detail: errorText(error) });
-    });
+    server
+      .start()
+      .then(() => {
+        // Without this the kernel sends announcements by the default route, which may be the cellular one.
+        for (const [address, socket] of Object.entries(server.sockets)) socket.setMulticastInterface(address);
+      })
+      .catch((error: unknown) => {
+        server.stop();
+        this.#servers.delete(lan.id);
+        this.#log.warn("discovery: cannot answer on this LAN", { lan: lan.id, detail: errorText(error) });
+      });
     return server;
   }
 
