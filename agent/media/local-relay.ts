@@ -126,7 +126,8 @@ export class LocalRelay implements Relay {
 
   async #open(spec: EndpointSpec): Promise<Endpoint> {
     const endpoint = new Endpoint(spec, this.#options.clock);
-    endpoint.attach(await this.#ports.openPair(spec.local_address, spec.emergency, endpoint.onRtp, endpoint.onRtcp));
+    const { local_address, emergency, port } = spec;
+    endpoint.attach(await this.#ports.openPair(local_address, emergency, endpoint.onRtp, endpoint.onRtcp, port));
     return endpoint;
   }
 

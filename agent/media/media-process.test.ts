@@ -79,6 +79,40 @@ function mediaArguments(): string[] {
   return ["--run-dir", folder, "--port-min", "31000", "--port-max", "31099", "--practice"];
 }
 
+describe("the media process is killed in the middle of a call", () => {
+  test("its successor gets ports, peers and bridge back, and audio goes on both ways", async () => {
+    const first = child(MAIN, ...mediaArguments());
+    await first.line('"msg":"ready"');
+    const phone = await peer();
+    const psap = await peer();
+    const relay = await engine();
+    const open = async (id: string, port: number) => {
+      const opened = await relay.open({ id, call_id: "911", local_address: HERE, emergency: true });
+      await relay.setPeer(id, { address: HERE, port, accept_from: [HERE] });
+      return opened.port;
+    };
+    const phonePort = await open("phone", phone.port);
+    const psapPort = await open("psap", psap.port);
+    await relay.bridge("phone", "psap");
+    await open("ended", 9);
+    first.process.kill("SIGKILL");
+    await once(first.process, "exit");
+    await relay.close("ended").catch(() => {});
+    const second = child(MAIN, ...mediaArguments());
+    await second.line('"msg":"engine connected"');
+    await expect
+      .poll(async () => (await relay.list().catch(() => [])).map(({ id, port, bridged_to }) => [id, port, bridged_to]))
+      .toEqual([
+        ["phone", phonePort, "psap"],
+        ["psap", psapPort, "phone"],
+      ]);
+    phone.sendRtp({ ssrc: 1, sequence: 1 }, phonePort);
+    expect(await psap.nextRtp()).toMatchObject({ ssrc: 1, sequence: 1 });
+    psap.sendRtp({ ssrc: 2, sequence: 1 }, psapPort);
+    expect(await phone.nextRtp()).toMatchObject({ ssrc: 2, sequence: 1 });
+  });
+});
+
 describe("the engine is killed in the middle of a call", () => {
   test("audio goes on both ways, and the next engine adopts the call and ends it", async () => {
     const media = child(MAIN, ...mediaArguments());

@@ -27,15 +27,22 @@ export class PortRange {
     this.#open = open;
   }
 
-  /** Binds a pair; rejects with `media.no_port` when none is left or the address is not on this machine. */
-  async openPair(address: string, emergency: boolean, onRtp: OnPacket, onRtcp: OnPacket): Promise<PortPair> {
+  /** Binds a pair, on `wanted` where that is free; rejects with `media.no_port` when none is left or the address is not on this machine. */
+  async openPair(
+    address: string,
+    emergency: boolean,
+    onRtp: OnPacket,
+    onRtcp: OnPacket,
+    wanted?: number,
+  ): Promise<PortPair> {
     const used = this.#used.get(address) ?? new Set<number>();
     this.#used.set(address, used);
     const reserve = emergency ? 0 : Math.min(EMERGENCY_RESERVE, Math.floor(this.#pairs / 4));
     if (used.size >= this.#pairs - reserve) {
       throw new HoldfastError("media.no_port", `All ${this.#pairs - reserve} pairs on ${address} are in use.`);
     }
-    const start = randomInt(this.#pairs);
+    const index = wanted === undefined ? -1 : (wanted - this.#first) / 2;
+    const start = Number.isInteger(index) && index >= 0 && index < this.#pairs ? index : randomInt(this.#pairs);
     let refusal: unknown;
     for (let i = 0; i < this.#pairs; i++) {
       const port = this.#first + 2 * ((start + i) % this.#pairs);

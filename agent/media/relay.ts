@@ -16,6 +16,8 @@ export interface EndpointSpec {
    * after, others until 60 s without RTP. While an engine is connected nothing is reaped. Some ports are kept for these.
    */
   readonly emergency: boolean;
+  /** The port it had in a media process that was killed: the peer knows no other. Another one where that is taken. */
+  readonly port?: number;
 }
 
 /** Where an endpoint sends, and from whom it accepts. */
