@@ -1,6 +1,7 @@
 // npm run lab -- SCENARIO|short|all [--repeat N] [--json] [--list]: live scenarios with real peers, each in Linux
 // namespaces of its own. Runs on Node 20 or newer and hands over to the pinned Node.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, pinnedNode, root } from "./bootstrap.mjs";
 import { ensurePeers } from "./peers.mjs";
@@ -26,5 +27,14 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     // A terminal sends SIGINT to the whole group itself.
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   });
+}
+// npm may be killed without a word, and then nobody tells this script. Between the two stands a shell.
+const parentOf = (pid) => readFileSync(`/proc/${pid}/status`, "utf8").match(/^PPid:\t(\d+)/m)?.[1];
+if (process.env.npm_lifecycle_event !== undefined && process.platform === "linux") {
+  const shell = process.ppid;
+  const npm = parentOf(shell);
+  setInterval(() => {
+    if (process.ppid !== shell || parentOf(shell) !== npm) child.kill("SIGTERM");
+  }, 500).unref();
 }
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
