@@ -3,9 +3,11 @@ import type { EmergencyData } from "../../base/events.ts";
 import type { Binding, CallbackEntry } from "../../base/snapshot.ts";
 import type { CallStatus } from "../../base/status.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { header } from "../../sip/messages/headers.ts";
+import { callIdOf, header } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
+import { parseMessage } from "../../sip/messages/parse.ts";
+import { printMessage } from "../../sip/messages/print.ts";
 import { bareHost, parseUri, userOf } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
@@ -22,7 +24,7 @@ import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
-import { CallJournal, type CallRecord } from "./journal.ts";
+import { CallJournal, type CallRecord, type KeptInvite } from "./journal.ts";
 import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
@@ -34,6 +36,9 @@ export type { CallsContext } from "./call-context.ts";
 const LOST_PATH_MS = 5 * 60_000;
 /** A PSAP's return call rings the 911 phone alone for so long, then the main group too. */
 const CALLBACK_ALONE_MS = 15_000;
+
+/** After a restart an unanswered emergency call is taken anew when it is no older: people hang up and dial again. */
+const TAKE_AGAIN_MS = 30_000;
 
 const REHEARSE_AFTER_MS = 50;
 const REHEARSE_AGAIN_MS = 1000;
@@ -51,6 +56,8 @@ export class Calls implements CallsPort {
   /** By the user part of our Contact in each dialog. */
   readonly #byToken = new Map<string, OwnedCall>();
   readonly #calls = new Set<OwnedCall>();
+  /** Call-IDs of emergency calls from before a restart that were taken anew: once, lest one of them kills every engine. */
+  readonly #takenAgain = new Set<string>();
   /** Paths that failed an answered 911 call, and until when (monotonic ms) they count as down for the next one. */
   readonly #lost = new Map<string, number>();
 
@@ -59,6 +66,7 @@ export class Calls implements CallsPort {
     this.#journal = new CallJournal(context.journalDir, context.log);
     this.#host = {
       journal: this.#journal,
+      begun: (call, tx) => this.#begun(call, tx),
       own: (id, call) => void this.#byToken.set(id, call),
       preempt: (path, by) => {
         for (const call of [...this.#calls]) if (call.id !== by) call.giveWay(path);
@@ -274,7 +282,8 @@ export class Calls implements CallsPort {
   }
 
   /**
-   * Takes up the answered calls that the engine before this one left, emergency calls first. Once that is done and
+   * Takes up the answered calls that the engine before this one left, emergency calls first, and takes its unanswered
+   * emergency calls anew: the phone waits for an answer to an INVITE that nobody else knows. Once that is done and
    * phones are served, a rehearsal warms the way of an emergency call.
    */
   async resume(): Promise<void> {
@@ -282,7 +291,7 @@ export class Calls implements CallsPort {
       rehearse(this.#context.config());
       void this.#rehearseMedia(REHEARSE_TRIES);
     });
-    const { calls, unanswered, callbacks } = this.#journal.load();
+    const { calls, unanswered, invites, callbacks } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {
       const call = this.#resumed(record);
@@ -295,7 +304,35 @@ export class Calls implements CallsPort {
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
     for (const id of unanswered) this.#journal.remove(id);
+    for (const invite of invites) this.#takeAgain(invite);
     await this.#closeUnanswered(unanswered, CLOSE_TRIES);
+  }
+
+  /** Over TCP the caller's connection ended with the engine, and it knows; over UDP it waits for an answer. */
+  #begun(call: EmergencyCall, { request, flow }: ServerTransaction): void {
+    const again = this.#takenAgain.has(callIdOf(request) ?? "");
+    const { local, remote } = flow;
+    const message = Buffer.from(printMessage(request)).toString("base64");
+    const invite: KeptInvite = { v: 1, began_ms: this.#context.clock.now(), message, local, remote };
+    this.#journal.begin(call.id, again || flow.protocol !== "udp" ? undefined : invite);
+  }
+
+  #takeAgain({ began_ms, message, local, remote }: KeptInvite): void {
+    const { clock, log, transport, transactions } = this.#context;
+    const age_ms = Math.round(clock.now() - began_ms);
+    const parsed = parseMessage(Buffer.from(message, "base64"));
+    if (age_ms > TAKE_AGAIN_MS || !parsed.ok || parsed.message.kind !== "request") return;
+    const { address, port } = remote;
+    const flow = transport.flowTo({
+      protocol: "udp",
+      address,
+      port,
+      local_address: local.address,
+      local_port: local.port,
+    });
+    this.#takenAgain.add(callIdOf(parsed.message) ?? "");
+    log.warn("an emergency call that was not answered is taken anew", { age_ms, source: `${address}:${port}` });
+    transactions.takeAgain(parsed.message, flow);
   }
 
   /** The media process, too, opens its first ports slowly. It may come later than the engine. */

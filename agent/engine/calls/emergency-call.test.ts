@@ -604,14 +604,53 @@ describe("an engine that was killed in an answered call", () => {
     }
   });
 
+  test("takes one anew that was not answered: the caller is answered, and once", async () => {
+    const world = await createWorld();
+    world.direct.script = (call) => call.ring();
+    const call = world.dial("911");
+    await world.advance(50);
+    expect(call.statuses).toEqual([100, 180]);
+    world.direct.script = (second) => second.answer();
+    await world.restart();
+    await world.advance(500);
+    expect(call.final?.status).toBe(200);
+    expect(world.calls.status()).toMatchObject([{ kind: "emergency", state: "answered" }]);
+    const [bye] = await Promise.all([call.send("BYE"), world.advance(30)]);
+    expect(bye.status).toBe(200);
+    await world.restart();
+    await world.advance(500);
+    expect(world.calls.status()).toEqual([]);
+  });
+
+  test("takes none anew twice, and none that is older than people wait", async () => {
+    for (const [pause_ms, calls] of [
+      [50, [1, 0]],
+      [31_000, [0, 0]],
+    ] as const) {
+      const world = await createWorld();
+      world.direct.script = (call) => call.ring();
+      world.dial("911");
+      await world.advance(pause_ms);
+      const seen: number[] = [];
+      for (const _ of calls) {
+        await world.restart();
+        await world.advance(50);
+        seen.push(world.calls.status().length);
+      }
+      expect(seen).toEqual(calls);
+    }
+  });
+
   test("closes the ports of calls that were not answered, and of no other call", async () => {
     const world = await createWorld();
     world.direct.script = (call) => call.ring();
     world.dial("911");
     await world.advance(50);
     // The caller's, the attempt's, and those of the route that would come next.
-    expect(world.relay.endpoints.size).toBe(3);
+    const before = [...world.relay.endpoints.keys()];
+    expect(before).toHaveLength(3);
     await world.relay.open({ id: "other", call_id: "0123456789abcdefghjk", local_address: BOX_LAN });
+    await world.restart();
     await world.restart();
     await world.advance(10);
     expect([...world.relay.endpoints.keys()]).toEqual(["other"]);

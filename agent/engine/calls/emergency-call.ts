@@ -33,6 +33,8 @@ import { Leg } from "./leg.ts";
 /** What an emergency call asks of the collection that it is in. */
 export interface EmergencyHost {
   readonly journal: CallJournal;
+  /** It has not been answered: a killed engine's successor is to know of it. */
+  begun(call: EmergencyCall, tx: ServerTransaction): void;
   own(token: string, call: OwnedCall): void;
   /** Every other call on this path ends now. */
   preempt(path: string, by: string): void;
@@ -267,7 +269,7 @@ export class EmergencyCall implements OwnedCall {
     // After the attempt has been started: nothing that can wait stands before it.
     if (this.#ended) return;
     this.#prepareOthers();
-    this.#host.journal.begin(this.id);
+    this.#host.begun(this, tx);
   }
 
   #feed(input: AttemptsInput): void {

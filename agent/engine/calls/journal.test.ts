@@ -72,7 +72,7 @@ describe("the journal of answered calls", () => {
     const journal = new CallJournal(dir, silentLog);
     journal.save(record("a1", "emergency"));
     journal.remove("a1");
-    expect(journal.load()).toEqual({ calls: [], unanswered: [], callbacks: [] });
+    expect(journal.load()).toEqual({ calls: [], unanswered: [], invites: [], callbacks: [] });
   });
 
   test("knows the calls that were begun and neither answered nor ended", () => {
@@ -82,6 +82,18 @@ describe("the journal of answered calls", () => {
     journal.save(record("a1", "emergency"));
     journal.remove("c3");
     expect(journal.load()).toMatchObject({ calls: [{ id: "a1" }], unanswered: ["b2"] });
+  });
+
+  test("keeps the INVITE of an emergency call that was not answered", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    const end = { address: "10.0.0.1", port: 5060 };
+    const invite = { v: 1, began_ms: 5, message: "SU5WSVRF", local: end, remote: end } as const;
+    journal.begin("a1", invite);
+    journal.begin("b2");
+    journal.begin("c3", invite);
+    journal.save(record("c3", "emergency"));
+    expect(journal.load()).toMatchObject({ unanswered: ["a1", "b2"], invites: [invite] });
   });
 
   test("nothing half written is left beside", () => {

@@ -14,6 +14,7 @@ import { errorText } from "../../base/errors.ts";
 import type { CallData, EmergencyData } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import type { CallbackEntry } from "../../base/snapshot.ts";
+import type { Endpoint } from "../../sip/transport/flow.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
 import type { MediaSide } from "./call-media.ts";
 import type { LegRecord } from "./leg.ts";
@@ -46,6 +47,17 @@ export interface EmergencyRecord {
   readonly instance: string | undefined;
 }
 
+/** The INVITE of an emergency call that has not been answered, as it came. */
+export interface KeptInvite {
+  readonly v: 1;
+  /** Monotonic, of the machine. */
+  readonly began_ms: number;
+  /** In base64. */
+  readonly message: string;
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
 const CALLBACKS = "callbacks.json";
 
 /**
@@ -61,9 +73,12 @@ export class CallJournal {
     this.#log = log;
   }
 
-  /** A call begins: should the engine die before the answer, what the call had opened can be closed by its id. */
-  begin(id: string): void {
-    this.#write(`begun-${id}`, "");
+  /**
+   * A call begins: should the engine die before the answer, what the call had opened can be closed by its id, and the
+   * caller's INVITE can be taken anew.
+   */
+  begin(id: string, invite?: KeptInvite): void {
+    this.#write(`begun-${id}`, invite ?? "");
   }
 
   save(record: CallRecord): void {
@@ -81,12 +96,13 @@ export class CallJournal {
   }
 
   /**
-   * What a killed engine left, emergency calls first, and the ids of the calls that it left unanswered. Files that
-   * cannot be read are left out, and said so.
+   * What a killed engine left, emergency calls first, the ids of the calls that it left unanswered, and the emergency
+   * ones' INVITEs. Files that cannot be read are left out, and said so.
    */
   load(): {
     readonly calls: readonly CallRecord[];
     readonly unanswered: readonly string[];
+    readonly invites: readonly KeptInvite[];
     readonly callbacks: readonly CallbackEntry[];
   } {
     const calls: CallRecord[] = [];
@@ -105,7 +121,8 @@ export class CallJournal {
     const answered = new Set(calls.map(({ id }) => id));
     const begun = names.flatMap((name) => /^begun-([0-9a-z]+)$/.exec(name)?.[1] ?? []);
     const unanswered = begun.filter((id) => !answered.has(id));
-    return { calls, unanswered, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
+    const invites = unanswered.flatMap((id) => keptInvite(this.#read(`begun-${id}`)) ?? []);
+    return { calls, unanswered, invites, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
   }
 
   #read(name: string): unknown {
@@ -151,6 +168,14 @@ function isCallRecord(value: unknown): value is CallRecord {
   if (!isObject(value) || value.v !== 1 || typeof value.id !== "string" || !isObject(value.data)) return false;
   const party = (end: unknown) => isObject(end) && isObject(end.leg) && isObject(end.side);
   return party(value.caller) && party(value.callee);
+}
+
+function keptInvite(value: unknown): KeptInvite | undefined {
+  if (!isObject(value) || value.v !== 1 || typeof value.message !== "string") return undefined;
+  const end = (at: unknown) => isObject(at) && typeof at.address === "string" && typeof at.port === "number";
+  return typeof value.began_ms === "number" && end(value.local) && end(value.remote)
+    ? (value as unknown as KeptInvite)
+    : undefined;
 }
 
 function isCallbackEntry(value: unknown): value is CallbackEntry {

@@ -114,6 +114,11 @@ export class TransactionLayer {
     return send;
   }
 
+  /** Takes a request that had come to an earlier process: as if it came now. */
+  takeAgain(request: SipRequest, flow: Flow): void {
+    this.#receiveRequest(request, flow);
+  }
+
   /** New requests except ACK and CANCEL. Handlers on the transaction are to be set before this returns. */
   onRequest(handler: (transaction: ServerTransaction, flow: Flow) => void): void {
     this.#onRequest = handler;
