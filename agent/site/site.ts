@@ -33,14 +33,17 @@ import {
 } from "./operations/operations.ts";
 import { OwnEvents } from "./own-events.ts";
 import { createPower } from "./power/power.ts";
+import { forgottenAlarms } from "./status/forgotten-alarms.ts";
 import { StatusBoard } from "./status/status-board.ts";
 import { Store } from "./store/store.ts";
 import { VERSION } from "./version.ts";
 import { ownHosts, webAddresses } from "./web-addresses.ts";
 
+/** Alarms of killed processes are told over within this time. */
+const ALARMS_REVIEWED_EVERY_MS = 15_000;
 const MEDIA_ASKED_EVERY_MS = 2000;
 const NEWS_MS = 5000;
-const PRACTICE_CALL_PATIENCE_MS = 60_000;
+const PRACTICE_CALL_PATIENCE_MS = 75_000;
 const QUARANTINE_ALARM_MS = 24 * 3_600_000;
 const WEB_ROOT = new URL("../../web-ui/dist", import.meta.url).pathname;
 const NOBODY = { id: "unconfigured", name: "Not configured" };
@@ -167,6 +170,12 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     alarms,
     record: (made) => own.record(made),
     onChange: () => board.touch(),
+  });
+  const alarmsReviewed = every(clock, ALARMS_REVIEWED_EVERY_MS, () => {
+    const expected = (config()?.modems.length ?? 0) > 0;
+    for (const { code, subject, severity, detail } of forgottenAlarms(store.openAlarms(), board.document(), expected)) {
+      own.record(event("alarm.cleared", subject, { code, severity, detail }));
+    }
   });
   const basics = { name: "site", boot_id, clock, log } as const;
   const media = connectLink({ ...basics, socket_path: join(run_dir, "media.sock"), handlers: {} });
@@ -330,6 +339,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     listening: () => listeners.listening,
     async close() {
       mediaAsked.cancel();
+      alarmsReviewed.cancel();
       siteFile.close();
       await noc.close();
       power.stop();

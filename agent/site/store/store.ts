@@ -4,6 +4,7 @@ import { type Clock, every, type Timer } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import type { HoldfastEvent } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
+import type { OpenAlarm } from "../status/forgotten-alarms.ts";
 import {
   type Database,
   isCorruption,
@@ -157,6 +158,17 @@ export class Store {
 
   callCounts(): Record<string, number> {
     return this.#read({}, countCalls);
+  }
+
+  /** Alarms on record as raised and not cleared. */
+  openAlarms(): OpenAlarm[] {
+    return this.#read([], (database) =>
+      database
+        .prepare<[], OpenAlarm>(
+          "SELECT code, subject, severity, detail, raised_wall FROM alarms WHERE cleared_wall IS NULL LIMIT 1000",
+        )
+        .all(),
+    );
   }
 
   drills(limit: number): StoredDrill[] {
