@@ -4,4 +4,5 @@ import { ensureInstalled, ensureWeb, handOver } from "./bootstrap.mjs";
 const args = process.argv.slice(2);
 ensureInstalled();
 ensureWeb();
-handOver("agent/cli.ts", args.includes("--config") ? ["run", ...args] : ["practice", ...args]);
+const real = args.some((arg) => arg === "--config" || arg.startsWith("--config="));
+handOver("agent/cli.ts", [real ? "run" : "practice", ...args]);
