@@ -64,8 +64,14 @@ step(
     count(done) {
       try {
         const summary = JSON.parse(readFileSync(report, "utf8"));
-        const failed = summary.numFailedTests + (done.status !== 0 && summary.numFailedTests === 0 ? 1 : 0);
-        return { passed: summary.numPassedTests, failed, skipped: summary.numPendingTests };
+        const left = summary.numPendingTests + (summary.numTodoTests ?? 0);
+        // Where everything is there to run them, tests that did not run have failed.
+        const failed = summary.numFailedTests + (why === undefined ? left : 0);
+        return {
+          passed: summary.numPassedTests,
+          failed: failed + (done.status !== 0 && failed === 0 ? 1 : 0),
+          skipped: why === undefined ? 0 : left,
+        };
       } catch {
         return { passed: 0, failed: 1 };
       }
