@@ -30,7 +30,7 @@ export async function practice(args: string[]): Promise<number> {
   const [action, first, second] = positionals;
 
   if (action === "call" && first !== undefined && second !== undefined) {
-    const { lines, ok } = await askOnce(systemClock, socket, "practice.call", { from: first, to: second }, 60_000);
+    const { lines, ok } = await askOnce(systemClock, socket, "practice.call", { from: first, to: second }, 75_000);
     for (const line of lines) console.log(line);
     return ok ? 0 : 1;
   }

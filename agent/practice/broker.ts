@@ -31,7 +31,7 @@ export async function startBroker(places: BrokerPlaces, cable: WanCable, log: Lo
         const id = idOf(packet.payload);
         if (id === undefined) return;
         const topic = packet.topic.replace(/event$/, "ack");
-        const payload = Buffer.from(JSON.stringify({ ids: [id] }));
+        const payload = Buffer.from(JSON.stringify({ ids: [id], practice: true, notice: "PRACTICE" }));
         aedes.publish({ cmd: "publish", topic, payload, qos: 1, retain: false, dup: false }, () => {});
       },
       resolve,

@@ -30,6 +30,8 @@ const PATIENCE_MS = 40_000;
 /** A carrier tries the next way to a customer when nothing rings by then. */
 const CARRIER_PATIENCE_MS = 3000;
 const LISTEN_MS = 6000;
+/** A 911 call lasts until the PSAP has said its words, so that a person can watch it on the page. */
+const PSAP_LASTS_MS = 9000;
 const LOOK_MS = 200;
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -127,10 +129,15 @@ async function finish(context: RehearsalContext, { lines, call, given, ...made }
       else lines.push(`Address received: ${addressText(other.address)}.`);
     }
   }
+  if (other?.party === "psap") await untilEnded(context.clock, call, other.at_ms + PSAP_LASTS_MS);
   const ended = await within(context.clock, call.hangUp(), 3000, () => {});
   if (ended === 200) lines.push("Hung up.");
   else fail(ended === undefined ? "Hanging up was not answered." : `Hanging up was answered with ${ended}.`);
   return { ok, lines };
+}
+
+async function untilEnded(clock: Clock, call: PartyCall, until_ms: number): Promise<void> {
+  while (!call.ended && clock.now() < until_ms) await pause(clock, LOOK_MS);
 }
 
 /** Whether the caller hears who answered, and the other way round. */
