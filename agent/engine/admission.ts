@@ -1,3 +1,4 @@
+import type { SipRequest } from "../sip/messages/message.ts";
 import type { Flow } from "../sip/transport/flow.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
 
@@ -10,7 +11,9 @@ export class Admission {
   readonly transport: TransportLayer;
   /** Who is known; nobody until this is set. */
   admits: (flow: Flow) => boolean = () => false;
-  /** Called for each request that was thrown away. */
+  /** A request that is not taken up yet: its sender repeats it. */
+  leaves: (request: SipRequest, flow: Flow) => boolean = () => false;
+  /** Called for each stranger's request that was thrown away. */
   onStranger: () => void = () => {};
 
   constructor(transport: TransportLayer) {
@@ -23,8 +26,9 @@ export class Admission {
       close: (flow) => transport.close(flow),
       onMessage: (handler) =>
         transport.onMessage((message, flow, bytes) => {
-          if (message.kind === "response" || this.admits(flow)) handler(message, flow, bytes);
-          else this.onStranger();
+          if (message.kind === "response") handler(message, flow, bytes);
+          else if (!this.admits(flow)) this.onStranger();
+          else if (!this.leaves(message, flow)) handler(message, flow, bytes);
         }),
       onMalformed: (handler) => transport.onMalformed(handler),
       onFlowClosed: (handler) => transport.onFlowClosed(handler),

@@ -129,27 +129,27 @@ describe("the dispatcher", () => {
     expect(site.calls.taken).toHaveLength(1);
   });
 
-  test("without a site file a REGISTER waits for it, and 911 does not", async () => {
-    const site = await memorySite({ unconfigured: { registers_wait: true } });
+  test("while the site file may still come a phone's REGISTER and 911 call are left for their repetition", async () => {
+    let waiting = true;
+    const site = await memorySite({ unconfigured: { waits: () => waiting } });
     const phone = await site.phone("101", "10.20.0.101");
-    let answered = false;
-    void phone.send(phone.registerRequest()).then(() => {
-      answered = true;
-    });
-    void phone.send(phone.inviteRequest(`sip:911@${BOX}`));
-    await site.pass(400);
-    expect({ answered, learned: site.learned, taken: site.calls.taken }).toEqual({
-      answered: false,
-      learned: [],
-      taken: [`emergency sip:911@${BOX}`],
-    });
-    site.parts.core.openRegistrar();
-    await site.pass(20);
+    void phone.send(phone.registerRequest());
+    await site.pass(10);
+    expect(site.learned).toEqual([]);
+    void phone.send(phone.inviteRequest("911"));
+    await site.pass(1600);
     expect(site.learned).toEqual(["pbx.example"]);
+    expect(site.calls.taken).toEqual([]);
+    // Not even a 100, after which nothing would be repeated.
+    expect(phone.received).toEqual([]);
+    waiting = false;
+    await site.pass(2100);
+    expect(site.calls.taken).toHaveLength(1);
+    expect(site.parts.counters.all()).toMatchObject({ registers: 1, emergency_calls: 1 });
   });
 
   test("without a site file and a cloud nobody is challenged in a made-up realm", async () => {
-    const site = await memorySite({ unconfigured: { registers_wait: false } });
+    const site = await memorySite({ unconfigured: { waits: () => false } });
     const phone = await site.phone("101", "10.20.0.101");
     site.learned.push("pbx.example");
     site.setTrunk("down");
@@ -164,7 +164,7 @@ describe("the dispatcher", () => {
   });
 
   test("without a site file the server that a phone names is learned once, and the repeated request is handled", async () => {
-    const site = await memorySite({ unconfigured: { registers_wait: false } });
+    const site = await memorySite({ unconfigured: { waits: () => false } });
     const phone = await site.phone("101", "10.20.0.101");
     void phone.send(phone.inviteRequest("911"));
     await site.pass(20);

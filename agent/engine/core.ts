@@ -70,13 +70,10 @@ export class Core {
   readonly #limit: RateLimit;
   /** Until `open`. */
   #held: (() => void)[] | undefined = [];
-  /** REGISTERs, until `openRegistrar`. */
-  #early: (() => void)[] | undefined;
 
   constructor(context: CoreContext) {
     this.#context = context;
     this.#limit = new RateLimit(context.clock, LAN_LIMIT);
-    if (context.unconfigured?.registers_wait === true) this.#early = [];
     const { transactions, counters } = context;
     transactions.onRequest((tx, flow) => this.#whenOpen(() => this.#request(tx, flow)));
     transactions.onAck((ack, flow) => this.#whenOpen(() => this.#ack(ack, flow)));
@@ -90,14 +87,14 @@ export class Core {
     for (const step of held) step();
   }
 
-  /**
-   * The site file did not come: registrations are taken without it. Before that, an answer could only be a refusal, for
-   * which many phones stay away for a minute; one that waits repeats itself and finds the engine with the site file.
-   */
-  openRegistrar(): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const step of early) step();
+  /** While there is no site file yet: what a phone repeats waits for it. The server that a call names is learned at once. */
+  leaves(request: SipRequest, flow: Flow): boolean {
+    const { unconfigured, trunks } = this.#context;
+    if (unconfigured?.waits() !== true || flow.protocol !== "udp" || trunks.of(flow) !== undefined) return false;
+    if (request.method === "REGISTER") return true;
+    if (request.method !== "INVITE" || isInDialog(request)) return false;
+    this.#learns(request, flow);
+    return true;
   }
 
   #whenOpen(step: () => void): void {
@@ -115,10 +112,6 @@ export class Core {
     const { calls, registrar, proxy, counters } = this.#context;
     const { request } = tx;
     const inside = isInDialog(request);
-    if (this.#early !== undefined && request.method === "REGISTER" && this.#early.length < HELD_MAX) {
-      this.#early.push(() => this.#fromLan(tx, flow));
-      return;
-    }
     if (!inside && this.#learns(request, flow)) return;
     if (request.method === "INVITE" && !inside) {
       if (classify(request, this.#context.config()) !== undefined) {

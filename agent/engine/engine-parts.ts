@@ -142,6 +142,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     unconfigured: context.unconfigured,
     aors: () => aors,
   });
+  context.admission.leaves = (request, flow) => core.leaves(request, flow);
   return {
     core,
     calls,

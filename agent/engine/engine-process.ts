@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AlarmBoard } from "../base/alarms.ts";
 import { type Clock, every, type Timer } from "../base/clock.ts";
+import { clockQuality } from "../base/clock-quality.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
 import { errorText, HoldfastError } from "../base/errors.ts";
 import { createEventFactory, type EventFactory, type HoldfastEvent } from "../base/events.ts";
@@ -12,7 +13,6 @@ import { configHash, readSnapshot, type Snapshot } from "../base/snapshot.ts";
 import { connectRelay, type RelayClient } from "../media/relay-client.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
 import { readKept, writeKept } from "./bindings-file.ts";
-import { clockQuality } from "./clock-quality.ts";
 import { defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
 import { loadTokenKey } from "./own-tokens.ts";
 import { needsRebuild } from "./reload.ts";
@@ -26,8 +26,8 @@ const BINDINGS_RELAXED_MS = 5000;
 const LEARNED_MS = 60_000;
 const RELOAD_TRY_MS = 500;
 const LEARNED_MAX = 2;
-/** After its start; a phone repeats a REGISTER that is not answered at 3.5 s and 7.5 s (RFC 3261 §17.1.2.2). */
-const SITE_FILE_MS = 5000;
+/** After the engine's start. A phone repeats what is not answered after 0.5, 1.5 and 3.5 s (RFC 3261 §17.1). */
+const SITE_FILE_MS = 3000;
 
 export interface EngineProcessOptions {
   readonly clock: Clock;

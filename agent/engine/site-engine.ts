@@ -127,7 +127,7 @@ export class SiteEngine {
         ? {}
         : {
             unconfigured: {
-              registers_wait: this.#mayBeConfiguredIn_ms > 0,
+              waits: () => clock.now() < context.site_file_by_ms,
               learn: (server: SipUri, flow: Flow) => this.#learn(server, flow),
             },
           }),
@@ -199,7 +199,6 @@ export class SiteEngine {
     await this.#calls.resume();
     this.#parts.core.open();
     this.#timers.push(
-      clock.after(this.#mayBeConfiguredIn_ms, () => this.#parts.core.openRegistrar()),
       every(clock, SWEEP_MS, () => {
         this.#parts.store.sweep();
         this.#parts.strangers.sweep();
@@ -214,10 +213,6 @@ export class SiteEngine {
       !this.#configured,
       "There is no valid site file: 911 is taken and leaves by the server that phones name or by the modem; if neither answers, callers get 503.",
     );
-  }
-
-  get #mayBeConfiguredIn_ms(): number {
-    return Math.max(0, this.#context.site_file_by_ms - this.#context.clock.now());
   }
 
   async #listen(lan: LanConfig): Promise<void> {

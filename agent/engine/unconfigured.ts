@@ -5,8 +5,12 @@ import type { Flow } from "../sip/transport/flow.ts";
 
 /** What is different while there is no site file. */
 export interface Unconfigured {
-  /** The site process may still bring one: registrations wait until `openRegistrar`. */
-  readonly registers_wait: boolean;
+  /**
+   * The site process may still bring one. What a phone repeats by itself is left alone until then: the answer to a
+   * REGISTER could only be a refusal, for which many phones stay away for a minute, and a 911 call taken now would not
+   * know of the trunks that come with the site file.
+   */
+  waits(): boolean;
   /**
    * A phone names a server to the outside. True when a new engine is about to serve that one too and the phone's
    * repetition will find it, so that this request is to be left alone.

@@ -139,12 +139,7 @@ export interface MemorySite {
 }
 
 export async function memorySite(
-  options: {
-    config?: SiteConfig;
-    challenge?: boolean;
-    open?: boolean;
-    unconfigured?: { registers_wait: boolean };
-  } = {},
+  options: { config?: SiteConfig; challenge?: boolean; open?: boolean; unconfigured?: { waits(): boolean } } = {},
 ): Promise<MemorySite> {
   const config = options.config ?? siteConfig();
   const clock = new ManualClock();
