@@ -10,7 +10,7 @@ import { eventsAtNoc, type NocEvent, nocEvent } from "./story.ts";
  */
 export type Reason = "known" | "send_error" | "verdict" | "window";
 
-/** A verdict and what it sets off are recorded one right after the other, in one go of the engine. */
+/** A verdict is recorded in the same go of the engine as what it sets off, right after that. */
 const ONE_GO_MS = 20;
 
 type Attempt = EventData["emergency.attempt"];
@@ -44,8 +44,9 @@ export async function whyByLte(lab: Lab, from: number): Promise<Reason> {
     attempt.hedged && attempt.outcome === "no_response",
     `LTE was tried after the attempt on the WAN had ended: ${attempt.outcome}, hedged ${attempt.hedged}`,
   );
-  const next = events.slice(first + 1).find((event) => !isOfCall(event));
-  const together = next !== undefined && isWorse(next) && next.mono_ms - last.mono_ms <= ONE_GO_MS;
+  const together = events.some(
+    (event) => event.seq > last.seq && isWorse(event) && event.mono_ms - last.mono_ms <= ONE_GO_MS,
+  );
   return together ? "verdict" : "window";
 }
 
