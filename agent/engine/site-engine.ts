@@ -313,6 +313,7 @@ export class SiteEngine {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#calls.close();
     this.#failover.close();
     this.#net.close();
     await this.#names.close();

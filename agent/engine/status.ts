@@ -1,7 +1,7 @@
 import type { Alarm } from "../base/alarms.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
+import { dispatchLines } from "../base/dispatch-lines.ts";
 import type { CallStatus, EngineStatus, PathStatus, PhoneStatus, Readiness, TrunkStatus } from "../base/status.ts";
-import { dispatchLines } from "./emergency/location.ts";
 import type { Contacts } from "./registrar/contacts.ts";
 import type { RoutingView } from "./routing/plan-types.ts";
 

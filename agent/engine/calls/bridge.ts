@@ -21,6 +21,8 @@ export interface BridgeHandlers {
   onEnd(by: End, cause: string): void;
   /** Something that the journal keeps has changed. */
   onChange(): void;
+  /** Why a request is not for the other side; undefined: it passes. */
+  refuses?(request: SipRequest): { readonly status: number; readonly reason: string } | undefined;
 }
 
 /** Headers that have a meaning to the other party; everything else belongs to one dialog alone. */
@@ -132,6 +134,11 @@ export class Bridge {
     this.#parties[end].leg.bye(headers);
   }
 
+  /** Nothing is repeated any more. */
+  abandon(): void {
+    this.#stop();
+  }
+
   #end(by: End, cause: string): void {
     if (this.#over) return;
     this.#stop();
@@ -241,6 +248,11 @@ export class Bridge {
   /** INFO, MESSAGE, NOTIFY, REFER and whatever else there is. */
   #pass(from: End, tx: ServerTransaction): void {
     const { request } = tx;
+    const refused = this.#handlers.refuses?.(request);
+    if (refused !== undefined) {
+      tx.respond(buildResponse(request, refused.status, { reason: refused.reason }));
+      return;
+    }
     const { leg } = this.#parties[other(from)];
     const contact = request.method === "REFER" || request.method === "SUBSCRIBE" || request.method === "NOTIFY";
     const parts = {

@@ -45,4 +45,6 @@ export interface OwnedCall {
   trunkChanged(trunk: Trunk): void;
   /** Gives its place on this path to an emergency call. */
   giveWay(path: string): void;
+  /** The engine ends and the call goes on without it: nobody is told, and nothing waits any more. */
+  abandon(): void;
 }

@@ -1,3 +1,4 @@
+import type { Timer } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import type { EmergencyData } from "../../base/events.ts";
 import type { Binding, CallbackEntry } from "../../base/snapshot.ts";
@@ -56,6 +57,8 @@ export class Calls implements CallsPort {
   /** By the user part of our Contact in each dialog. */
   readonly #byToken = new Map<string, OwnedCall>();
   readonly #calls = new Set<OwnedCall>();
+  readonly #timers = new Set<Timer>();
+  #closed = false;
   /** Call-IDs of emergency calls from before a restart that were taken anew: once, lest one of them kills every engine. */
   readonly #takenAgain = new Set<string>();
   /** Paths that failed an answered 911 call, and until when (monotonic ms) they count as down for the next one. */
@@ -261,6 +264,22 @@ export class Calls implements CallsPort {
     for (const call of [...this.#calls]) call.trunkChanged(trunk);
   }
 
+  /** The engine ends. Calls go on: what is answered is in the journal, for the next engine. */
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) timer.cancel();
+    for (const call of this.#calls) call.abandon();
+  }
+
+  #after(delay_ms: number, work: () => void): void {
+    if (this.#closed) return;
+    const timer = this.#context.clock.after(delay_ms, () => {
+      this.#timers.delete(timer);
+      work();
+    });
+    this.#timers.add(timer);
+  }
+
   /** A real emergency call is up: no update, reboot or failback now. */
   get activeEmergency(): boolean {
     return [...this.#calls].some((call) => call.emergency && call.status() !== undefined);
@@ -287,7 +306,7 @@ export class Calls implements CallsPort {
    * phones are served, a rehearsal warms the way of an emergency call.
    */
   async resume(): Promise<void> {
-    this.#context.clock.after(REHEARSE_AFTER_MS, () => {
+    this.#after(REHEARSE_AFTER_MS, () => {
       rehearse(this.#context.config());
       void this.#rehearseMedia(REHEARSE_TRIES);
     });
@@ -337,11 +356,11 @@ export class Calls implements CallsPort {
 
   /** The media process, too, opens its first ports slowly. It may come later than the engine. */
   async #rehearseMedia(tries: number): Promise<void> {
-    const { clock, relay } = this.#context;
+    const { relay } = this.#context;
     const address = this.#context.config().lans.find((lan) => !isWildcard(lan.address))?.address;
     if (address === undefined || tries === 0) return;
     if (!relay.connected) {
-      clock.after(REHEARSE_AGAIN_MS, () => void this.#rehearseMedia(tries - 1));
+      this.#after(REHEARSE_AGAIN_MS, () => void this.#rehearseMedia(tries - 1));
       return;
     }
     for (let run = 0; run < MEDIA_RUNS; run++) await rehearseMedia(this.#context, address);
@@ -350,13 +369,13 @@ export class Calls implements CallsPort {
   /** Ports of calls that had not been answered when the engine died: nobody else will close those. */
   async #closeUnanswered(ids: readonly string[], tries: number): Promise<void> {
     if (ids.length === 0 || tries === 0) return;
-    const { relay, log, clock } = this.#context;
+    const { relay, log } = this.#context;
     try {
       await Promise.all(ids.map((id) => relay.closeCall(id)));
     } catch (error) {
       // The media process may come later than the engine.
       log.debug("media relay", { what: "closeCall", error: errorText(error) });
-      clock.after(CLOSE_AGAIN_MS, () => void this.#closeUnanswered(ids, tries - 1));
+      this.#after(CLOSE_AGAIN_MS, () => void this.#closeUnanswered(ids, tries - 1));
     }
   }
 

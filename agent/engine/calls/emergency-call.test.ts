@@ -577,6 +577,19 @@ describe("the path of an answered call goes bad", () => {
   });
 });
 
+test("an engine that ends leaves its calls alone: no attempt is started, nobody is told", async () => {
+  const world = await createWorld();
+  world.direct.script = silent;
+  const call = world.dial("911");
+  await world.advance(20);
+  world.calls.close();
+  const told = world.events.length;
+  await world.advance(20_000);
+  expect(world.lte.calls).toHaveLength(0);
+  expect(world.events).toHaveLength(told);
+  expect(call.statuses).toEqual([100]);
+});
+
 describe("an engine that was killed in an answered call", () => {
   test("takes it up again: BYE works from either side", async () => {
     for (const side of ["caller", "psap"] as const) {

@@ -72,6 +72,7 @@ export class EmergencyCall implements OwnedCall {
   #bridge: Bridge | undefined;
   #answered: { readonly wall: number; readonly ms: number; readonly trunk: string; readonly path: string } | undefined;
   #ended = false;
+  #abandoned = false;
   /** An INVITE has left the box. */
   #sent = false;
   /** What the caller has still to be told after its ACK: the answered attempt speaks otherwise than its early media. */
@@ -224,6 +225,14 @@ export class EmergencyCall implements OwnedCall {
     this.#newFacts(({ trunk }) => trunk.id === changed.id);
   }
 
+  abandon(): void {
+    this.#abandoned = true;
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#caller?.stop();
+    this.#bridge?.abandon();
+  }
+
   giveWay(path: string): void {
     // A test call gives way; a real one never does.
     if (!this.emergency && this.#answered?.path === path) this.#feed({ type: "caller_bye" });
@@ -273,6 +282,7 @@ export class EmergencyCall implements OwnedCall {
   }
 
   #feed(input: AttemptsInput): void {
+    if (this.#abandoned) return;
     this.#machine.feed(input);
     this.#closeSpent();
     if (!finished(this.#machine.state)) return;

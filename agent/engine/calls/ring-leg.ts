@@ -121,6 +121,10 @@ export class RingLeg {
     this.#invite?.cancel(headers);
   }
 
+  abandon(): void {
+    this.#window?.cancel();
+  }
+
   accept(fork: string, sdp?: string): void {
     this.#invite?.accept(fork, sdp);
   }

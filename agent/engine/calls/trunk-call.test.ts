@@ -138,6 +138,35 @@ describe("in a call", () => {
     expect(Buffer.from(world.lte.inDialog[0]?.body ?? []).toString()).toBe("Signal=5");
   });
 
+  test("a transfer to 911 is refused to either side, any other passes", async () => {
+    const world = await createWorld();
+    const call = world.dial("7205550123");
+    await world.advance(30);
+    const to = (uri: string) => ({ headers: [{ name: "Refer-To", value: `<${uri}>` }] });
+    const [ours, theirs, other] = await Promise.all([
+      call.send("REFER", to("sip:9911@box")),
+      world.lte.last.send("REFER", to("urn:service:sos")),
+      call.send("REFER", to("sip:7205550124@box")),
+      world.advance(30),
+    ]);
+    expect([ours.status, theirs.status, other.status]).toEqual([403, 403, 200]);
+    expect(world.phone.inDialog).toEqual([]);
+    expect(world.lte.inDialog.map(({ method }) => method)).toEqual(["REFER"]);
+  });
+
+  test("a side that knows the call no more (481) has ended it; the other is hung up", async () => {
+    for (const status of [481, 488, 500]) {
+      const world = await createWorld();
+      const call = world.dial("7205550123");
+      await world.advance(30);
+      world.lte.inDialogStatus = status;
+      const [info] = await Promise.all([call.send("INFO"), world.advance(30)]);
+      expect(info.status).toBe(status);
+      expect(world.phone.inDialog.map(({ method }) => method)).toEqual(status === 481 ? ["BYE"] : []);
+      expect(world.calls.status()).toHaveLength(status === 481 ? 0 : 1);
+    }
+  });
+
   test("a killed engine takes it up again", async () => {
     const world = await createWorld();
     const call = world.dial("7205550123");

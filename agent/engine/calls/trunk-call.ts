@@ -7,6 +7,7 @@ import { header } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import { classifyReferTo } from "../emergency/classify.ts";
 import type { Path } from "../paths/path.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { Bridge, type End } from "./bridge.ts";
@@ -158,6 +159,14 @@ export class TrunkCall implements OwnedCall {
       this.#bridge.hangUp("callee", headers);
     }
     this.#end("box", "gave way to an emergency call");
+  }
+
+  abandon(): void {
+    this.#stageTimer?.cancel();
+    this.#limit?.cancel();
+    this.#caller?.stop();
+    this.#bridge?.abandon();
+    for (const leg of this.#legs) leg.abandon();
   }
 
   status(): CallStatus | undefined {
@@ -341,8 +350,19 @@ export class TrunkCall implements OwnedCall {
           this.#end(by, cause);
         },
         onChange: () => this.#save(),
+        refuses: (request) => this.#refusesTransfer(request),
       },
     );
+  }
+
+  /**
+   * A transfer to 911 would have the carrier dial it without a location, or somebody outside make a phone of ours dial
+   * it. Whoever needs help dials, and is never refused.
+   */
+  #refusesTransfer(request: SipRequest) {
+    if (request.method !== "REFER" || classifyReferTo(request, this.#context.config()) === undefined) return undefined;
+    this.#context.log.warn("a transfer to an emergency number was refused", { call: this.id });
+    return { status: 403, reason: "Emergency numbers are dialled, not transferred to" };
   }
 
   #hangUp(end: End, cause: string): void {

@@ -1,6 +1,6 @@
 import type { SiteConfig } from "../../base/config/schema.ts";
 import { headerList } from "../../sip/messages/headers.ts";
-import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { parseUri, type SipUri, unescapeText, userOf } from "../../sip/messages/uri.ts";
 
@@ -31,14 +31,11 @@ export function classify(request: SipRequest, rules: EmergencyRules): EmergencyT
 
 /** The target of a transfer (RFC 3515). */
 export function classifyReferTo(request: SipRequest, rules: EmergencyRules): EmergencyTarget | undefined {
-  return firstTarget(headerList(request, "Refer-To"), rules);
-}
-
-/** The targets of a 3xx: a phone or PBX that forwards to 911 makes an emergency call. */
-export function classifyRedirect(response: SipResponse, rules: EmergencyRules): EmergencyTarget | undefined {
-  return response.status >= 300 && response.status < 400
-    ? firstTarget(headerList(response, "Contact"), rules)
-    : undefined;
+  for (const value of headerList(request, "Refer-To")) {
+    const target = classifyAddress(value, rules);
+    if (target !== undefined) return target;
+  }
+  return undefined;
 }
 
 /** One URI as text: `sip`, `sips`, `tel` or `urn:service`. */
@@ -54,14 +51,6 @@ export function classifyUri(text: string, rules: EmergencyRules): EmergencyTarge
 function classifyAddress(value: string, rules: EmergencyRules): EmergencyTarget | undefined {
   const address = parseNameAddr(value);
   return address === undefined ? undefined : classifyUri(address.uri, rules);
-}
-
-function firstTarget(values: readonly string[], rules: EmergencyRules): EmergencyTarget | undefined {
-  for (const value of values) {
-    const target = classifyAddress(value, rules);
-    if (target !== undefined) return target;
-  }
-  return undefined;
 }
 
 /** RFC 5031: `urn:service:sos` and its sub-services, and `urn:service:test.sos` (RFC 6881). Labels ignore case. */

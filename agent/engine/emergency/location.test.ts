@@ -3,7 +3,7 @@ import type { SiteConfig } from "../../base/config/schema.ts";
 import { parseMultipart, partHeader } from "../../sip/messages/multipart.ts";
 import { siteConfig } from "../calls/testing/world.ts";
 import { convey } from "./conveyance.ts";
-import { dispatchLines, inSubnet, locate } from "./location.ts";
+import { inSubnet, locate } from "./location.ts";
 import { printPidfLo } from "./pidf-lo.ts";
 
 const civic = { country: "US", A1: "CO", A3: "Denver", RD: "Colfax", HNO: "1776" };
@@ -54,20 +54,6 @@ describe("where a call comes from", () => {
 
   test("no location at all does not stop it", () => {
     expect(locate(caller, config({ locations: [] }))).toMatchObject({ location: undefined, lines: [], trusted: false });
-  });
-
-  test("dispatch lines read as an address", () => {
-    expect(
-      dispatchLines({
-        ...civic,
-        PRD: "E",
-        STS: "Avenue",
-        FLR: "2",
-        ROOM: "204",
-        NAM: "Acme Dental",
-        PC: "80203",
-      }),
-    ).toEqual(["Acme Dental", "1776 E Colfax Avenue", "Floor 2, Room 204", "Denver, CO 80203 US"]);
   });
 
   test.each([

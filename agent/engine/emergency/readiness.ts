@@ -1,8 +1,8 @@
 import type { SiteConfig } from "../../base/config/schema.ts";
+import { dispatchLines } from "../../base/dispatch-lines.ts";
 import type { Readiness, ReadinessCheck } from "../../base/status.ts";
 import { emergencyTrunks } from "../routing/plan.ts";
 import type { RoutingView } from "../routing/plan-types.ts";
-import { dispatchLines } from "./location.ts";
 
 export interface ReadinessInput {
   readonly config: SiteConfig;

@@ -339,6 +339,8 @@ export class Peer {
   readonly calls: PlayedCall[] = [];
   readonly inDialog: SipRequest[] = [];
   script: Script = (call) => call.answer();
+  /** What a request within a dialog gets. */
+  inDialogStatus = 200;
   ignoresCancel = false;
   readonly #clock: ManualClock;
 
@@ -386,7 +388,7 @@ export class Peer {
     if (request.method === "BYE" && call !== undefined) call.bye = request;
     const sdp = sdpOf(request);
     tx.respond(
-      buildResponse(request, 200, {
+      buildResponse(request, request.method === "BYE" ? 200 : this.inDialogStatus, {
         headers: [{ name: "Contact", value: `<sip:peer@${this.address}:5060>` }],
         ...(request.method === "INVITE" || (request.method === "UPDATE" && sdp !== undefined)
           ? { body: phoneSdp(this.address, "0 101"), contentType: "application/sdp" }
