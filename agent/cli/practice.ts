@@ -46,7 +46,8 @@ export async function practice(args: string[]): Promise<number> {
     return 2;
   }
 
-  if ("snapshot" in readSnapshot(join(dirs.state, "snapshot.json"), false)) {
+  const snapshot = join(dirs.state, "snapshot.json");
+  if ("snapshot" in readSnapshot(snapshot, false)) {
     console.error(`${dirs.state} belongs to a real box, and practice keeps away from it. Give another --state-dir.`);
     return 1;
   }
@@ -65,10 +66,12 @@ export async function practice(args: string[]): Promise<number> {
   const where = ["--state-dir", dirs.state, "--run-dir", dirs.run, "--practice", ...(values.lan ? ["--lan"] : [])];
   try {
     const world = await supervisor.start({ name: "practice", program: program("practice"), args: where });
-    const config = String(world.config_file);
-    await Promise.all(
-      PROGRAMS.map((name) => supervisor.start({ name, program: program(name), args: ["--config", config, ...where] })),
-    );
+    const args = ["--config", String(world.config_file), ...where];
+    const start = (name: string) => supervisor.start({ name, program: program(name), args });
+    // The very first time there is no snapshot yet: it is waited for, so that a newcomer's first alarm is not about it.
+    const first = "snapshot" in readSnapshot(snapshot, true) ? [] : ["site"];
+    for (const name of first) await start(name);
+    await Promise.all(PROGRAMS.filter((name) => !first.includes(name)).map(start));
     console.log(String(world.card));
   } catch (error) {
     console.error(

@@ -13,10 +13,23 @@ export const USERS = [...PHONES, ...SOFTPHONES] as const;
  * was set up once works the next day.
  */
 export function accountsIn(state_dir: string): ReadonlyMap<string, string> {
-  const file = join(state_dir, "practice-accounts.json");
+  return kept(join(state_dir, "practice-accounts.json"), USERS);
+}
+
+/**
+ * The box's own account on the practice LTE trunk, kept likewise: at its next start the engine registers with what its
+ * last snapshot says, before it has the new site file.
+ */
+export const TRUNK_USER = "practice-box";
+
+export function trunkPasswordIn(state_dir: string): string {
+  return kept(join(state_dir, "practice-trunk.json"), [TRUNK_USER]).get(TRUNK_USER) ?? "";
+}
+
+function kept(file: string, users: readonly string[]): ReadonlyMap<string, string> {
   const known = read(file);
-  const accounts = new Map(USERS.map((user) => [user, known[user] ?? token(5)]));
-  if (USERS.some((user) => known[user] === undefined)) {
+  const accounts = new Map(users.map((user) => [user, known[user] ?? token(5)]));
+  if (users.some((user) => known[user] === undefined)) {
     writeFileSync(file, `${JSON.stringify(Object.fromEntries(accounts))}\n`, { mode: 0o600 });
   }
   return accounts;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../base/config/load.ts";
 import { isLoopback } from "../base/practice-guard.ts";
-import { accountsIn, SOFTPHONES, USERS } from "./accounts.ts";
+import { accountsIn, SOFTPHONES, trunkPasswordIn, USERS } from "./accounts.ts";
 import { practiceCard } from "./card.ts";
 import { placesOf } from "./places.ts";
 import { practiceSiteFile } from "./site-file.ts";
@@ -56,6 +56,8 @@ describe("the practice site file", () => {
 
 test("accounts stay the same from start to start, and a broken file of them is made anew", () => {
   expect(accountsIn(folder)).toEqual(accounts);
+  expect(trunkPasswordIn(folder)).toMatch(/^[a-z0-9]{8,}$/);
+  expect(trunkPasswordIn(folder)).toBe(trunkPasswordIn(folder));
   writeFileSync(join(folder, "practice-accounts.json"), '{"101":5,"102":');
   const renewed = accountsIn(folder);
   expect([...renewed.keys()]).toEqual([...USERS]);

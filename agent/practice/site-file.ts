@@ -2,7 +2,7 @@ import { stringify } from "yaml";
 import type { SiteConfig } from "../base/config/schema.ts";
 import { PRACTICE_CHIP } from "../base/practice-gpio.ts";
 import { ha1Of } from "../sip/auth/digest.ts";
-import { USERS } from "./accounts.ts";
+import { TRUNK_USER, USERS } from "./accounts.ts";
 import { CARRIER_DOMAIN, MAIN_NUMBER, PBX_DOMAIN, type Places, publicNumber } from "./places.ts";
 
 export interface SiteFileFacts {
@@ -115,7 +115,7 @@ export function practiceSiteFile(facts: SiteFileFacts): string {
         carrier_profile: "by-value",
         registration: {
           aor: `sip:${MAIN_NUMBER}@${CARRIER_DOMAIN}`,
-          username: "practice-box",
+          username: TRUNK_USER,
           password: facts.carrierPassword,
         },
       },

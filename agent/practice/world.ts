@@ -1,14 +1,13 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { token } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import { openMediaSocket } from "../media/datagram.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
 import { SipTransport } from "../sip/transport/sip-transport.ts";
 import { tcpSockets } from "../sip/transport/tcp.ts";
 import { udpSockets } from "../sip/transport/udp.ts";
-import { accountsIn } from "./accounts.ts";
+import { accountsIn, TRUNK_USER, trunkPasswordIn } from "./accounts.ts";
 import { startBroker } from "./broker.ts";
 import { practiceCard } from "./card.ts";
 import { Carrier } from "./carrier.ts";
@@ -47,7 +46,6 @@ const SITE_PORT = 47_911;
 const SIP_PORT = 5060;
 const WEB_PORT = 8080;
 const LOOPBACK = "127.0.0.1";
-const BOX_USER = "practice-box";
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { clock, log, state_dir, run_dir, lan } = options;
@@ -57,7 +55,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const { wan, lte } = places;
   const cable = new WanCable(wan.box);
   const accounts = accountsIn(state_dir);
-  const carrierPassword = token(10);
+  const carrierPassword = trunkPasswordIn(state_dir);
   const attached = lan ? attachedLans() : [];
 
   const equipmentStarts = startEquipment(clock, log, run_dir);
@@ -118,7 +116,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     port: lteCarrier,
     transport: lteTransport,
     openMedia: openMediaSocket,
-    account: { username: BOX_USER, password: carrierPassword },
+    account: { username: TRUNK_USER, password: carrierPassword },
     answered,
   });
   const responder = await startStunResponder(cable.datagrams(udpSockets), wan.stun, stun);

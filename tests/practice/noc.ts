@@ -9,7 +9,7 @@ export class Noc {
   private constructor(client: mqtt.MqttClient) {
     this.#client = client;
     client.on("message", (topic, payload) => {
-      if (topic.endsWith("/ack") || payload.length === 0) return;
+      if (payload.length === 0) return;
       const text = payload.toString();
       if (!text.includes("PRACTICE") || !text.includes('"practice":true')) this.unmarked++;
       if (topic.endsWith("/event")) this.#types.add(String((JSON.parse(text) as { type?: unknown }).type));
