@@ -81,8 +81,9 @@ step(
 
 /** The lab's last line has one entry per run: { name, ok, … }. */
 function countLab(done) {
-  const last = (done.stdout ?? "").trimEnd().split("\n").at(-1) ?? "";
-  process.stdout.write((done.stdout ?? "").slice(0, -last.length || undefined));
+  const said = (done.stdout ?? "").trimEnd();
+  const last = said.split("\n").at(-1) ?? "";
+  process.stdout.write(said.slice(0, said.length - last.length));
   try {
     const { runs } = JSON.parse(last);
     const failed = runs.filter((run) => !run.ok).length;
