@@ -1,6 +1,7 @@
 /** The box under test: the real processes, started as `holdfast run` starts them, each of which can be killed alone. */
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Evidence } from "../../../agent/base/events.ts";
 import { lan, ports } from "../addresses.ts";
 import { until } from "../deadline.ts";
 import type { Layout } from "../network.ts";
@@ -20,7 +21,11 @@ export interface BoxStatus {
     | {
         readonly mode: string;
         readonly calls_go_by: string;
-        readonly paths: readonly { readonly id: string; readonly state: string }[];
+        readonly paths: readonly {
+          readonly id: string;
+          readonly state: string;
+          readonly evidence: readonly Evidence[];
+        }[];
         readonly trunks: readonly { readonly id: string; readonly state: string; readonly registered?: boolean }[];
         readonly phones: readonly { readonly number: string; readonly availability: string }[];
         readonly calls: readonly { readonly kind: string; readonly state: string }[];

@@ -16,7 +16,6 @@ import {
   psapAnswers,
   rooms,
   siteIsNormal,
-  trunkRegistered,
 } from "../story.ts";
 
 /** What the relay may add to the longest gap in what it gets: below what the engine is away for, and hardly heard. */
@@ -79,8 +78,14 @@ async function snapshotCorrupt(lab: Lab): Promise<void> {
   const started_at = now();
   await lab.step("power is back", () => lab.box.powerOn());
   lab.measure("power_on_to_listening_ms", now() - started_at);
-  await lab.step("the trunk is registered again", () => trunkRegistered(lab));
+  // Dialled at once: the engine has no snapshot, and no site file yet.
   await emergencyCall(lab, baresip102, "lte");
+  await lab.step("the trunk is registered again", async () => {
+    await until("the box to say so", 10_000, async () => {
+      const status = await lab.box.status();
+      return status?.engine?.trunks.some(({ id, registered }) => id === "lte-trunk" && registered) || undefined;
+    });
+  });
   await lab.step("the NOC hears that the snapshot was broken", async () => {
     await nocEvent(lab, "alarm.raised", ({ data }) => data.code === "engine.snapshot_broken", 10_000);
   });
