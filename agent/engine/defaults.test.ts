@@ -30,17 +30,20 @@ test("911 is taken on every network of the box and has the modem to leave by", (
 });
 
 test("the cloud that a phone named comes before the modem", () => {
-  const config = defaultConfig(addresses, [{ host: "pbx.example", port: undefined }], "10.20.0.5");
+  const config = defaultConfig(addresses, [{ host: "pbx.example", port: undefined, transport: "udp" }], "10.20.0.5");
   expect(config.pbx_targets).toMatchObject([{ host: "pbx.example", port: 5060, path: "wan" }]);
   expect(routes(config)).toEqual(["learned-0", "modem"]);
 });
 
 test("without a way to the outside nothing is learned", () => {
-  expect(defaultConfig(addresses, [{ host: "pbx.example", port: undefined }], undefined).pbx_targets).toEqual([]);
+  expect(
+    defaultConfig(addresses, [{ host: "pbx.example", port: undefined, transport: "udp" }], undefined).pbx_targets,
+  ).toEqual([]);
 });
 
 test("every reference in it is met, but for the location that nobody knows", () => {
-  const config = defaultConfig(addresses, [{ host: "pbx.example", port: 5070 }], "10.20.0.5");
+  const config = defaultConfig(addresses, [{ host: "pbx.example", port: 5070, transport: "tcp" }], "10.20.0.5");
+  expect(config.pbx_targets).toMatchObject([{ port: 5070, transport: "tcp" }]);
   expect(crossReferences(config).map(({ path }) => path.join("."))).toEqual(["site.location"]);
 });
 

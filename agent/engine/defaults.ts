@@ -28,6 +28,8 @@ export function localAddresses(practice: boolean): readonly LocalAddress[] {
 export interface LearnedCloud {
   readonly host: string;
   readonly port: number | undefined;
+  /** What the phone itself speaks. */
+  readonly transport: "udp" | "tcp";
 }
 
 /** The local address that packets to the outside leave from: that of the interface with the default route. */
@@ -61,13 +63,13 @@ export function defaultConfig(
 ): SiteConfig {
   const usable = outside === undefined ? [] : clouds;
   const learned = usable.map(
-    ({ host, port }, i): PbxTargetConfig => ({
+    ({ host, port, transport }, i): PbxTargetConfig => ({
       id: `learned-${i}`,
       path: "wan",
       domain: host,
       host,
       port: port ?? 5060,
-      transport: "udp",
+      transport,
       path_header: true,
       carries_emergency: true,
       carrier_profile: "plain",

@@ -240,9 +240,13 @@ export class SiteEngine {
     }
   }
 
-  /** A phone repeats a request over UDP; and no call may be lost over it. */
+  /**
+   * Over UDP a phone repeats its request; over TCP its connection ends, which it sees at once, and it connects anew: most
+   * have registered before anybody dials. No call that is up may be lost over it.
+   */
   #learn({ host, port }: SipUri, flow: Flow): boolean {
-    return flow.protocol === "udp" && this.#calls.status().length === 0 && this.#context.learn({ host, port });
+    const transport = flow.protocol === "tcp" ? "tcp" : "udp";
+    return this.#calls.status().length === 0 && this.#context.learn({ host, port, transport });
   }
 
   /** Takes over what can change while calls run: phones, locations, credentials, numbers. */
