@@ -23,7 +23,7 @@ export interface TransportLayer {
   send(flow: Flow, message: SipMessage | Uint8Array, onError?: (error: TransportError) => void): void;
   /**
    * The flow for a response to a request that came by `flow`: the same connection, or a new one when it is gone; over
-   * UDP the same socket, towards maddr, received and rport (RFC 3581 §4). Always from the same local address.
+   * UDP the same socket, towards received and rport (RFC 3581 §4). Always from the same local address.
    */
   flowForResponse(response: SipResponse, flow: Flow): Flow;
   /** Our sent-by for requests on this flow: the port at which responses and new connections reach us (§18.1.1). */

@@ -72,7 +72,12 @@ describe("where a response goes", () => {
     ["received, at sent-by's port", "SIP/2.0/UDP a.example.com:5070;received=192.0.2.5", "192.0.2.5", 5070],
     ["received, at the usual port", "SIP/2.0/UDP a.example.com;received=192.0.2.5", "192.0.2.5", 5060],
     ["sent-by", "SIP/2.0/UDP 192.0.2.6:5080;branch=1", "192.0.2.6", 5080],
-    ["maddr before all", "SIP/2.0/UDP 192.0.2.6:5080;maddr=192.0.2.9;received=192.0.2.5;rport=4000", "192.0.2.9", 5080],
+    [
+      "rport, never maddr",
+      "SIP/2.0/UDP 192.0.2.6:5080;maddr=192.0.2.9;received=192.0.2.5;rport=4000",
+      "192.0.2.5",
+      4000,
+    ],
     ["IPv6", "SIP/2.0/UDP [2001:DB8::6]:5080", "2001:db8::6", 5080],
     [
       "IPv6 received, bracketed by an old client",

@@ -39,12 +39,11 @@ export function stampReceived(request: SipRequest, source: Endpoint): boolean {
 
 /**
  * Where a response goes by its top Via (RFC 3261 §18.2.2, RFC 3581 §4) over UDP, or where a new connection goes when
- * the request's own is gone. Undefined when the Via names no IP literal: the caller then answers the source.
+ * the request's own is gone. `maddr` is not followed, although §18.2.2 would have it: it serves multicast, which nobody
+ * here uses, and lets anybody on the LAN send our responses to a third party. Undefined when the Via names no IP literal: the caller then answers the source.
  */
 export function responseTarget(via: Via, protocol: Protocol): Endpoint | undefined {
   const port = via.port ?? defaultPort(protocol);
-  const maddr = protocol === "udp" ? canonicalAddress(paramValue(via.params, "maddr") ?? "") : undefined;
-  if (maddr !== undefined) return { address: maddr, port };
   const address = canonicalAddress(paramValue(via.params, "received") ?? "") ?? canonicalAddress(via.host);
   if (address === undefined) return undefined;
   // rport is the far end of the connection that is gone, so it says nothing about a new one.
