@@ -355,8 +355,9 @@ export class SiteEngine {
   /** Records go out, and some of them steer: a real 911 ends a drill, a call counts in its record. */
   #record(event: HoldfastEvent): void {
     this.#context.record(event);
-    if (event.type === "emergency.started" && this.#calls.activeEmergency) this.#failover.abortDrill();
     if (event.type === "emergency.started" || event.type === "call.started") this.#failover.callStarted();
+    // Told of calls to emergency numbers alone, and before the call stands among the others.
+    if (event.type === "emergency.started") this.#failover.abortDrill();
     if (event.type.startsWith("emergency.")) this.#watchEmergency();
     this.#context.changed();
   }

@@ -110,6 +110,22 @@ async function story(): Promise<void> {
   noc = await Noc.join(site.brokers.lte);
 
   checks.tellCall("101 calls 102", await site.command("call", "101", "102"), []);
+  const drill = await site.drill("start", "--minutes", "1");
+  checks.tell(
+    "a drill starts: mode forced, and the NOC hears of it",
+    drill.status === 0 &&
+      (await until(({ engine }) => engine?.mode === "forced", 4000)) &&
+      (await checks.until(async () => noc?.has("drill.started") === true, 4000)),
+    drill.output,
+  );
+  checks.tellCall("101 calls 911 in the drill, by the best path", await site.command("call", "101", "911"), [
+    "over WAN",
+  ]);
+  checks.tell(
+    "the 911 call has ended the drill, which left a record",
+    (await until(({ engine }) => engine !== undefined && engine.mode !== "forced", 4000)) && noc.has("drill.ended"),
+    `drill's end at the broker: ${noc.has("drill.ended")}`,
+  );
   checks.tellCall("101 calls 911 while the WAN lives", await site.command("call", "101", "911"), [
     "over WAN",
     "Address received: 100 Rehearsal Street, floor 1, front desk",

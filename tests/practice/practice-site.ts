@@ -97,7 +97,15 @@ export class PracticeSite {
 
   /** `holdfast practice …` in another terminal. */
   command(...words: string[]): Promise<{ status: number; output: string }> {
-    const child = spawn(process.execPath, [...CLI, "practice", ...words, ...this.#directories], {
+    return this.#holdfast("practice", ...words);
+  }
+
+  drill(...words: string[]): Promise<{ status: number; output: string }> {
+    return this.#holdfast("drill", ...words);
+  }
+
+  #holdfast(...words: string[]): Promise<{ status: number; output: string }> {
+    const child = spawn(process.execPath, [...CLI, ...words, ...this.#directories], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
