@@ -6,6 +6,8 @@ import { directories } from "./directories.ts";
 import { HELP } from "./help.ts";
 import { PRACTICE_STATE } from "./practice.ts";
 
+const LONGEST_MIN = 60;
+
 /** `holdfast drill`: starts or stops a rehearsed outage on a running box. */
 export async function drill(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -22,6 +24,12 @@ export async function drill(args: string[]): Promise<number> {
   const minutes = Number(values.minutes ?? "30");
   if ((action !== "start" && action !== "stop") || !Number.isFinite(minutes) || minutes <= 0) {
     console.error(HELP.drill);
+    return 2;
+  }
+  if (minutes > LONGEST_MIN) {
+    console.error(
+      `--minutes: found ${values.minutes}; allowed: up to ${LONGEST_MIN}, or what the site file's drill.max_ms says.`,
+    );
     return 2;
   }
   const state = values["state-dir"] ?? (values.config === undefined ? PRACTICE_STATE : "/var/lib/holdfast");
