@@ -66,8 +66,8 @@ const linkEvents = (["link_down", "route_lost"] as const).flatMap((event): RowPl
   const common = { figure: "link-events", unit: "ms", judged: "max", limit: 10 } as const;
   const title = event === "link_down" ? "link down" : "route lost";
   return [
-    { name: `${title}, then 911 → INVITE on LTE`, key: `${event}_then_dialled_ms` },
-    { name: `911 waits for a first response, then ${title} → INVITE on LTE`, key: `dialled_then_${event}_ms` },
+    { name: `${title}, then 911, the first since the start → INVITE on LTE`, key: `${event}_then_dialled_ms` },
+    { name: `911, the first since the start, waits; then ${title} → INVITE on LTE`, key: `dialled_then_${event}_ms` },
   ].map(({ name, key }) => ({ ...common, name, holdfast: `holdfast_${key}`, kamailio: `kamailio_${key}` }));
 });
 

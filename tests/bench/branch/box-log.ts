@@ -14,6 +14,8 @@ export interface BoxEntry {
   readonly from?: string;
   readonly to?: string;
   readonly call?: string;
+  readonly outcome?: string;
+  readonly after_ms?: number;
 }
 
 const EVERY_MS = 15;

@@ -4,12 +4,15 @@ import { sleep } from "../../lab/deadline.ts";
 import { type BranchLab, branchLab } from "./branch-lab.ts";
 import { type Job, type JobContext, type Measurements, Results } from "./job.ts";
 import { anyPhase, dial, milliseconds } from "./trial.ts";
+import { Witness } from "./witness.ts";
 
 export const ROUND_TRIPS_MS = [0, 20, 80] as const;
 const TRIALS = 200;
 const PEER_TRIALS = 20;
 /** Calls by the cloud before the first cut: the box has learned how fast the cloud answers. */
 const HEALTHY_CALLS = 5;
+/** A trial slower than this and four round trips is told in full. */
+const SLOW_MS = 300;
 const ECHO_INTERVAL_MS = 250;
 const PING_INTERVAL_MS = 1000;
 
@@ -42,7 +45,10 @@ async function measure(context: JobContext, transport: "udp" | "tcp"): Promise<M
     for (let n = 0; n < count; n++) {
       await holdfast.recovered(3000);
       await anyPhase(ECHO_INTERVAL_MS);
-      const took_ms = milliseconds(await dial(lab, phone, holdfast, act));
+      const witness = await Witness.of(lab, holdfast);
+      const trial = await dial(lab, phone, holdfast, act);
+      const took_ms = milliseconds(trial);
+      if (took_ms > SLOW_MS + 4 * rtt_ms) results.note(`${transport}, RTT ${rtt_ms} ms: ${await witness.tell(trial)}`);
       results.add(`holdfast_${transport}_rtt${rtt_ms}_ms`, took_ms);
       if (n % 20 === 0) context.print(`holdfast ${transport} RTT ${rtt_ms} ms, ${n + 1} of ${count}: ${took_ms} ms`);
     }

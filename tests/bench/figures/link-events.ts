@@ -7,12 +7,16 @@ import { sleep } from "../../lab/deadline.ts";
 import type { OutputLine, Program } from "../../lab/processes.ts";
 import { type BranchLab, branchLab } from "./branch-lab.ts";
 import { type Job, type JobContext, type Measurements, Results } from "./job.ts";
-import { anyPhase, dial, NEVER_MS } from "./trial.ts";
+import { anyPhase, dial, milliseconds, NEVER_MS } from "./trial.ts";
+import { Witness } from "./witness.ts";
 
 const TRIALS = 20;
 const PEER_TRIALS = 5;
 /** The kernel holds back news of a link for up to a second after the last; a cable that is pulled once has no such last. */
-const LINK_NEWS_MS = 3000;
+const LINK_NEWS_MS = 2000;
+const TRIES = 5;
+/** Design figure. */
+const LIMIT_MS = 10;
 /** The call is under way so long when the event comes; far less than the window for a first response. */
 const UNDER_WAY_MS = 60;
 
@@ -62,6 +66,7 @@ async function measure(context: JobContext): Promise<Measurements> {
     { event: "link_down", cut: () => lab.cuts.linkDown(), heal: () => lab.cuts.linkUp() },
     { event: "route_lost", cut: () => lab.cuts.routeWithdrawn(), heal: () => lab.cuts.routeBack() },
   ] as const;
+  let late = 0;
   const [count, peerCount] = context.quick ? [TRIALS / 4, 2] : [TRIALS, PEER_TRIALS];
   for (const { event, cut, heal } of events) {
     for (const server of [holdfast, kamailio]) {
@@ -74,33 +79,71 @@ async function measure(context: JobContext): Promise<Measurements> {
       };
       for (let n = 0; n < (server === holdfast ? count : peerCount); n++) {
         await ready();
-        const before = kernel.mark;
-        const trial = await dial(lab, phone, server, { cut, heal });
-        const known_at = Math.max(trial.dialled_at, await kernel.at(event, before));
-        const dialled_ms = trial.on_lte_at === undefined ? NEVER_MS : trial.on_lte_at - known_at;
-        results.add(`${server.name}_${event}_then_dialled_ms`, dialled_ms);
-        await ready();
-        const mark = kernel.mark;
-        const waiting = await dial(lab, phone, server, {
-          cut: () => lab.cuts.blackHole(),
-          later: async () => {
-            await sleep(UNDER_WAY_MS);
+        const told = kernel.mark;
+        const witness = await Witness.of(lab, holdfast);
+        const trial = await dial(lab, phone, server, {
+          cut: async () => {
             await cut();
+            await kernel.at(event, told);
           },
-          heal: async () => {
-            await heal();
-            await lab.cuts.forwardingHealed();
-          },
+          heal,
         });
-        const took_ms = waiting.on_lte_at === undefined ? NEVER_MS : waiting.on_lte_at - (await kernel.at(event, mark));
+        const dialled_ms = milliseconds(trial);
+        results.add(`${server.name}_${event}_then_dialled_ms`, dialled_ms);
+        if (server === holdfast && dialled_ms > LIMIT_MS)
+          results.note(`${event}, then dialled: ${await witness.tell(trial)}`);
+        let took_ms = -1;
+        for (let tries = 0; took_ms < 0 && tries < TRIES; tries++) {
+          if (tries > 0) late++;
+          await ready();
+          const waiting = await Witness.of(lab, holdfast);
+          const found = await whileWaiting({ event, cut, heal, server }, branches, kernel);
+          took_ms = found.took_ms;
+          if (server === holdfast && took_ms > LIMIT_MS) {
+            const told_ms = (found.event_at - found.trial.dialled_at).toFixed(1);
+            results.note(`dialled, ${told_ms} ms later ${event}: ${await waiting.tell(found.trial)}`);
+          }
+        }
+        if (took_ms < 0)
+          throw new Error(`${TRIES} times the kernel told of the event only when the call had left by LTE`);
         results.add(`${server.name}_dialled_then_${event}_ms`, took_ms);
         context.print(`${server.name} ${event} ${n + 1}: dialled after ${dialled_ms} ms, before ${took_ms} ms`);
       }
     }
   }
+  if (late > 0)
+    results.note(
+      `link events: ${late} trials were repeated, because the kernel told of the event only after the call had left by LTE`,
+    );
   return results.measurements;
 }
 
+interface Act {
+  readonly event: Event;
+  readonly server: BranchLab["holdfast"] | BranchLab["kamailio"];
+  cut(): Promise<void>;
+  heal(): Promise<void>;
+}
+
+/** The event finds the call in a black hole. Negative: it was told too late, the call had left by LTE of itself. */
+async function whileWaiting({ event, cut, heal, server }: Act, { lab, phone }: BranchLab, kernel: KernelEvents) {
+  const told = kernel.mark;
+  let event_at = 0;
+  const trial = await dial(lab, phone, server, {
+    cut: () => lab.cuts.blackHole(),
+    later: async () => {
+      await sleep(UNDER_WAY_MS);
+      await cut();
+      event_at = await kernel.at(event, told);
+    },
+    heal: async () => {
+      await heal();
+      await lab.cuts.forwardingHealed();
+    },
+  });
+  return { trial, event_at, took_ms: trial.on_lte_at === undefined ? NEVER_MS : trial.on_lte_at - event_at };
+}
+
 export const linkEvents: readonly Job[] = [
-  { name: "link-events", figure: "link-events", share: "timing", deadline_ms: 20 * 60_000, run: measure },
+  { name: "link-events", figure: "link-events", share: "alone", deadline_ms: 20 * 60_000, run: measure },
 ];

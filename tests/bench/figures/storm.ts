@@ -26,7 +26,7 @@ async function measure(context: JobContext): Promise<Measurements> {
       ["holdfast", ports.sip],
       ["kamailio", KAMAILIO_PORT],
     ] as const) {
-      // A box lets one address send 2,000 requests in a burst, and 200 a second after it; these are 1,000.
+      // The box allows one address a burst; it has filled up again by the next storm.
       await sleep(6000);
       const capture = await BurstCapture.start(lab);
       const load: Load = {

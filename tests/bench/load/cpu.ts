@@ -18,6 +18,13 @@ export async function cpu_us(pids: readonly number[]): Promise<number> {
   return ticks * TICK_US;
 }
 
+/** How long the main threads of some processes were ready to run and had no core, ms since their start. */
+export async function waited_ms(pids: readonly number[]): Promise<number> {
+  let ns = 0;
+  for (const pid of pids) ns += Number((await readFile(`/proc/${pid}/schedstat`, "utf8")).split(" ")[1]);
+  return ns / 1e6;
+}
+
 export interface Memory {
   readonly pss_mb: number;
   readonly rss_mb: number;

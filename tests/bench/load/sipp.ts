@@ -6,7 +6,7 @@ import type { Lab } from "../../lab/lab.ts";
 import type { Program } from "../../lab/processes.ts";
 import { run } from "../../lab/processes.ts";
 
-/** What one address of the LAN may send in a second without being held back by the box is 200 requests. */
+/** The box holds back what one address of the LAN sends in excess of a rate; the load comes from several. */
 export const SOURCES = 5;
 export const FIRST_TELEPHONE = 2001;
 const TELEPHONE_PORT = 5062;

@@ -36,8 +36,12 @@ export class Capture {
     const program = programs.start({
       name: `tcpdump-${name}`,
       namespace,
-      // Whole packets, handed over one by one; no name look-ups, no change of user.
-      argv: ["tcpdump", "-Z", "root", "-i", port, "-s", "0", "-n", "-U", "--immediate-mode", "-w", "-"],
+      // Whole packets, handed over one by one; no name look-ups, no change of user. Each takes a slot as large as the
+      // largest packet, so that the ordinary room is for eight of them: a burst would be lost.
+      argv: [
+        ...["tcpdump", "-Z", "root", "-i", port, "-s", "65535", "-B", "16384", "-n", "-U", "--immediate-mode"],
+        ...["-w", "-"],
+      ],
       onBytes: (bytes) => {
         file.write(bytes);
         packets.feed(bytes);
