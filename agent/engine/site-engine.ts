@@ -137,6 +137,7 @@ export class SiteEngine {
       calls: (store) => {
         calls = new Calls({
           config: () => this.#config,
+          mode: () => this.#failover.mode,
           clock,
           log,
           transactions,

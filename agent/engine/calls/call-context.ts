@@ -1,7 +1,7 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { SiteConfig } from "../../base/config/schema.ts";
-import type { EventFactory, HoldfastEvent } from "../../base/events.ts";
+import type { EventFactory, HoldfastEvent, Mode } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import type { CallStatus } from "../../base/status.ts";
 import type { Relay } from "../../media/relay.ts";
@@ -17,6 +17,7 @@ import type { Trunk, Trunks } from "../trunks/trunk.ts";
 export interface CallsContext {
   /** The configuration in force now: it may change while calls run. */
   config(): SiteConfig;
+  mode(): Mode;
   readonly clock: Clock;
   readonly log: Log;
   readonly transactions: TransactionLayer;

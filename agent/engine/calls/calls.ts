@@ -13,7 +13,7 @@ import { bareHost, parseUri, userOf } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { ipFamily, isWildcard } from "../../sip/transport/ip-address.ts";
-import { classify } from "../emergency/classify.ts";
+import { classify, type EmergencyTarget } from "../emergency/classify.ts";
 import { inSubnet, locate } from "../emergency/location.ts";
 import type { Path } from "../paths/path.ts";
 import { toE164 } from "../routing/numbers.ts";
@@ -74,7 +74,7 @@ export class Calls implements CallsPort {
       preempt: (path, by) => {
         for (const call of [...this.#calls]) if (call.id !== by) call.giveWay(path);
       },
-      lostPaths: () => this.#lostPaths(),
+      deadPaths: (kind) => this.#deadPaths(kind),
       pathLost: (path) => void this.#lost.set(path, context.clock.now() + LOST_PATH_MS),
       reached: (call) => this.#openWindow(call),
       gone: (call) => this.#forget(call),
@@ -126,7 +126,7 @@ export class Calls implements CallsPort {
       location_lines: location.lines,
       location_trusted: location.trusted,
     };
-    const view = routingView("normal", this.#context.trunks, this.#lostPaths());
+    const view = routingView("normal", this.#context.trunks, this.#deadPaths(target.class));
     const route = planEmergency(target.digits, config, view);
     this.#context.log.info("emergency plan", { because: route.because, location: location.source });
     const facts: EmergencyFacts = { target, identity, callerNumber, location, data };
@@ -430,9 +430,15 @@ export class Calls implements CallsPort {
     this.#journal.saveCallbacks(this.#ledger.entries(now));
   }
 
-  #lostPaths(): ReadonlySet<string> {
-    const now = this.#context.clock.now();
-    return new Set([...this.#lost].filter(([, until]) => until > now).map(([path]) => path));
+  /** Paths that count as down for a new call: those just lost, and in a drill every WAN, but for a real 911 call never. */
+  #deadPaths(kind: EmergencyTarget["class"]): ReadonlySet<string> {
+    const { clock, mode, paths } = this.#context;
+    const now = clock.now();
+    const dead = new Set([...this.#lost].filter(([, until]) => until > now).map(([path]) => path));
+    if (kind === "test" && mode() === "forced") {
+      for (const path of paths.all()) if (path.kind === "wan") dead.add(path.id);
+    }
+    return dead;
   }
 
   #trunksOf(steps: readonly RouteStep[]): Trunk[] {

@@ -399,6 +399,25 @@ describe("the callback window", () => {
   });
 });
 
+describe("in a drill", () => {
+  test("the test number goes as if the WAN were dead", async () => {
+    const world = await createWorld();
+    world.mode = "forced";
+    const call = world.dial("933");
+    await world.advance(50);
+    expect(call.statuses.at(-1)).toBe(200);
+    expect([world.direct.calls.length, world.lte.calls.length]).toEqual([0, 1]);
+  });
+
+  test("a real 911 call takes the best path", async () => {
+    const world = await createWorld();
+    world.mode = "forced";
+    world.dial("911");
+    await world.advance(50);
+    expect([world.direct.calls.length, world.lte.calls.length]).toEqual([1, 0]);
+  });
+});
+
 describe("the caller", () => {
   test("hangs up before the answer: every attempt is cancelled, and a late 200 gets ACK and BYE", async () => {
     const world = await createWorld();

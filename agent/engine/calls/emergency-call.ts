@@ -18,6 +18,7 @@ import {
   attemptsOf,
   finished,
 } from "../emergency/attempts.ts";
+import type { EmergencyTarget } from "../emergency/classify.ts";
 import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { Path } from "../paths/path.ts";
 import type { Trunk } from "../trunks/trunk.ts";
@@ -38,8 +39,8 @@ export interface EmergencyHost {
   own(token: string, call: OwnedCall): void;
   /** Every other call on this path ends now. */
   preempt(path: string, by: string): void;
-  /** Paths on which an answered 911 call fell silent just now. */
-  lostPaths(): ReadonlySet<string>;
+  /** Paths that count as down for a call of this class: an answered 911 call fell silent on them just now, or a drill says so. */
+  deadPaths(kind: EmergencyTarget["class"]): ReadonlySet<string>;
   pathLost(path: string): void;
   /** An attempt left the box, was answered, or the call ended: the PSAP may call back from now on. */
   reached(call: EmergencyCall): void;
@@ -115,7 +116,7 @@ export class EmergencyCall implements OwnedCall {
       host,
       facts,
       id: token(12),
-      state: attemptsOf(trunks.map((trunk) => routeFacts(trunk, host.lostPaths()))),
+      state: attemptsOf(trunks.map((trunk) => routeFacts(trunk, host.deadPaths(facts.target.class)))),
       callerSide: mediaSide("caller", local.address, tx.flow.remote.address),
       started_wall: context.clock.wall(),
       started_ms: context.clock.now(),
@@ -138,7 +139,8 @@ export class EmergencyCall implements OwnedCall {
     const callee = Leg.resume(context, record.callee.leg, answerer);
     if (caller === undefined || callee === undefined) return undefined;
     const fork = callee.dialog.remoteTag;
-    const route: readonly RouteFacts[] = trunk === undefined ? [] : [routeFacts(trunk, host.lostPaths())];
+    const route: readonly RouteFacts[] =
+      trunk === undefined ? [] : [routeFacts(trunk, host.deadPaths(facts.target.class))];
     const call = new EmergencyCall({
       context,
       host,
@@ -307,7 +309,9 @@ export class EmergencyCall implements OwnedCall {
   #newFacts(concerns: (route: { readonly trunk: Trunk }) => boolean): void {
     const routes = this.#machine.state.routes.flatMap(({ trunk: id }) => {
       const trunk = this.#context.trunks.get(id);
-      return trunk !== undefined && concerns({ trunk }) ? [routeFacts(trunk, this.#host.lostPaths())] : [];
+      return trunk !== undefined && concerns({ trunk })
+        ? [routeFacts(trunk, this.#host.deadPaths(this.facts.target.class))]
+        : [];
     });
     if (routes.length > 0) this.#feed({ type: "facts", routes });
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AlarmBoard } from "../../../base/alarms.ts";
 import type { CarrierProfile, SiteConfig } from "../../../base/config/schema.ts";
-import { createEventFactory, type HealthState, type HoldfastEvent } from "../../../base/events.ts";
+import { createEventFactory, type HealthState, type HoldfastEvent, type Mode } from "../../../base/events.ts";
 import { token } from "../../../base/ids.ts";
 import { silentLog } from "../../../base/log.ts";
 import { ManualClock } from "../../../base/manual-clock.ts";
@@ -475,6 +475,7 @@ export interface World {
   readonly journalDir: string;
   calls: Calls;
   config: SiteConfig;
+  mode: Mode;
   readonly trunk: (id: string) => TestTrunk;
   /** Moves time, one millisecond or ten at a time, letting promises run in between. */
   advance(ms: number): Promise<void>;
@@ -537,6 +538,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     journalDir,
     calls: undefined as unknown as Calls,
     config: siteConfig(options.config),
+    mode: "normal",
     trunk: (id) => {
       const found = trunks.find((trunk) => trunk.id === id);
       if (found === undefined) throw new Error(`no trunk ${id}`);
@@ -645,6 +647,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     const of = (flow: Flow) => trunks.find(({ local }) => local.port === flow.local.port);
     const context: CallsContext = {
       config: () => world.config,
+      mode: () => world.mode,
       clock,
       log: silentLog,
       transactions,
