@@ -194,7 +194,9 @@ function report(
   const count = (verdict: string) => rows.filter((row) => row.verdict === verdict).length;
   console.log(`\n${count("met")} met, ${count("missed")} missed, ${failures.length} jobs not measured`);
   if (json)
-    console.log(JSON.stringify({ ok: failures.length === 0 && !interrupted, quick, machine, rows, notes, failures }));
+    console.log(
+      JSON.stringify({ ok: failures.length === 0 && !interrupted, quick, machine, rows, measured, notes, failures }),
+    );
   return interrupted ? 130 : failures.length > 0 ? 1 : 0;
 }
 

@@ -1,6 +1,6 @@
 /** Times that a living WAN with loss is declared dead. */
 import { sleep } from "../../lab/deadline.ts";
-import { branchLab } from "./branch-lab.ts";
+import { branchLab, losePackets } from "./branch-lab.ts";
 import { type Job, type JobContext, type Measurements, Results } from "./job.ts";
 
 const MINUTES = 10;
@@ -10,11 +10,12 @@ export const falseDetectionMinutes = (quick: boolean): number => (quick ? QUICK_
 
 async function measure(context: JobContext, loss_percent: number, echo_responder: boolean): Promise<Measurements> {
   const results = new Results(context.print);
-  const { lab, holdfast, kamailio } = await branchLab(context, { box: "one-armed" }, { echo_responder });
+  const branches = await branchLab(context, { box: "one-armed" }, { echo_responder });
+  const { holdfast, kamailio } = branches;
   await sleep(5000);
   kamailio.forget();
   const mark = holdfast.log.entries.mark;
-  await lab.cuts.loss(loss_percent);
+  const loss = await losePackets(branches, loss_percent);
   await sleep(falseDetectionMinutes(context.quick) * 60_000);
   const seen = holdfast.log.entries.since(mark);
   const of = (to: string) =>
@@ -25,7 +26,7 @@ async function measure(context: JobContext, loss_percent: number, echo_responder
   if (echo_responder) results.add(`kamailio_false_loss${loss_percent}`, kamailio.deaths);
   const trunk = seen.filter(({ msg, trunk, to }) => msg === "trunk verdict" && trunk === "cloud" && to !== "up").length;
   results.note(
-    `${loss_percent} % loss, ${echo_responder ? "with" : "without"} an echo responder: the path was suspect ` +
+    `${loss_percent} % loss each way (${loss}), ${echo_responder ? "with" : "without"} an echo responder: the path was suspect ` +
       `${of("suspect").length} times, degraded ${of("degraded").length}, down ${of("down").length}; the cloud's trunk not up ${trunk} times; ` +
       `the site left normal mode ${left} times`,
   );
