@@ -92,7 +92,8 @@ interface Parts {
 
 export class Lab {
   readonly layout: ScenarioLayout;
-  readonly timeline: Timeline;
+  /** Of the scenario that is being played. */
+  timeline: Timeline;
   readonly captures: Captures;
   readonly cuts: Cuts;
   readonly pbx: Kamailio;

@@ -7,14 +7,21 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { namespaceCommand } from "./private-namespaces.ts";
-import type { Measured, RunRecord, Scenario } from "./scenario.ts";
+import {
+  deadlineOf,
+  type Measured,
+  type RunRecord,
+  recordFile,
+  type Scenario,
+  type Stage,
+  stageOf,
+} from "./scenario.ts";
 import { scenarios, shortScenarios } from "./scenarios/all.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const inside = new URL("./inside.ts", import.meta.url).pathname;
-/** Over the scenario's own deadline, for set-up and clean-up. */
-const GRACE_MS = 30_000;
-const DEADLINE_MS = 120_000;
+/** Over the scenarios' own deadlines, for set-up and clean-up. */
+const GRACE_MS = 90_000;
 
 /** One run as the last line shows it. */
 interface RunSummary {
@@ -38,23 +45,61 @@ const usage = `npm run lab -- SCENARIO… | short | all [--repeat N] [--json] [-
 let current: ChildProcess | undefined;
 let interrupted = false;
 
+/** Scenarios that are played in one lab: those of a stage, or one alone. */
+interface Batch {
+  readonly name: string;
+  readonly scenarios: readonly Scenario[];
+}
+
+/** In the order of first mention; what shares a stage stands together. */
+function batches(chosen: readonly Scenario[]): readonly Batch[] {
+  const byStage = new Map<Stage, Scenario[]>();
+  const all: { name: string; scenarios: Scenario[] }[] = [];
+  for (const scenario of chosen) {
+    const stage = stageOf(scenario);
+    const known = stage === undefined ? undefined : byStage.get(stage);
+    if (known !== undefined) {
+      known.push(scenario);
+      continue;
+    }
+    const scenarios = [scenario];
+    if (stage !== undefined) byStage.set(stage, scenarios);
+    all.push({ name: stage?.name ?? scenario.name, scenarios });
+  }
+  return all;
+}
+
+/** Plays a batch to its end. After a scenario that fails, the rest is played in a new lab. */
+async function playBatch(batch: Batch, repetition: number, command: readonly string[], keep: boolean) {
+  const runs: RunSummary[] = [];
+  while (runs.length < batch.scenarios.length && !interrupted) {
+    const rest = { name: batch.name, scenarios: batch.scenarios.slice(runs.length) };
+    runs.push(...(await play(rest, repetition, command, keep)));
+  }
+  return runs;
+}
+
+/** One lab: the scenarios of a batch up to the first that fails. At least one run comes of it. */
 async function play(
-  scenario: Scenario,
+  { name, scenarios }: Batch,
   repetition: number,
   command: readonly string[],
   keep: boolean,
-): Promise<RunSummary> {
+): Promise<readonly RunSummary[]> {
   const results = join(root, "lab-results");
   // Two runs of the lab at a time do not meet: the name without a process id is taken when the run is over.
-  const directory = join(results, `.running-${process.pid}-${scenario.name}-${repetition}`);
+  const directory = join(results, `.running-${process.pid}-${name}-${repetition}`);
   mkdirSync(directory, { recursive: true });
-  console.log(`\n=== ${scenario.name} (${repetition}): ${scenario.summary}`);
+  const summary = scenarios.length === 1 ? scenarios[0]?.summary : `${scenarios.length} scenarios on one stage`;
+  console.log(`\n=== ${name} (${repetition}): ${summary}`);
   const begun = Date.now();
-  const [program = "", ...args] = [...command, process.execPath, inside, scenario.name, String(repetition), directory];
+  const names = scenarios.map((scenario) => scenario.name).join(",");
+  const [program = "", ...args] = [...command, process.execPath, inside, names, String(repetition), directory];
+  const limit_ms = scenarios.reduce((sum, scenario) => sum + deadlineOf(scenario), 0) + GRACE_MS;
   const how = await new Promise<string>((resolve) => {
     const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
     current = child;
-    const late = setTimeout(() => child.kill("SIGKILL"), (scenario.deadline_ms ?? DEADLINE_MS) + GRACE_MS);
+    const late = setTimeout(() => child.kill("SIGKILL"), limit_ms);
     child.once("error", (error) => resolve(`could not start: ${error.message}`));
     child.once("exit", (code, signal) => {
       clearTimeout(late);
@@ -62,30 +107,39 @@ async function play(
     });
   });
   current = undefined;
-  const file = join(directory, "run.json");
-  const record = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as RunRecord) : undefined;
-  const ok = record?.passed === true && how === "exit 0";
-  const failure = ok ? undefined : (record?.failure ?? `the run left no record (${how})`);
-  const kept = join(results, `${scenario.name}-${repetition}`);
+  const runs: RunSummary[] = [];
+  let failed: string | undefined;
+  for (const scenario of scenarios) {
+    const file = join(directory, recordFile(scenario.name));
+    const record = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as RunRecord) : undefined;
+    const last = runs.length + 1 === scenarios.length;
+    const ok = record?.passed === true && (!last || how === "exit 0");
+    const failure = ok ? undefined : (record?.failure ?? `the run left no record (${how})`);
+    runs.push({
+      name: scenario.name,
+      repetition,
+      ok,
+      duration_ms: record?.duration_ms ?? Date.now() - begun,
+      setup_ms: record?.setup_ms ?? 0,
+      measured: record?.measured ?? {},
+      ...(failure === undefined ? {} : { failure }),
+    });
+    if (ok) continue;
+    failed = scenario.name;
+    break;
+  }
+  const kept = join(results, `${failed ?? name}-${repetition}`);
   rmSync(kept, { recursive: true, force: true });
-  if (ok && !keep) rmSync(directory, { recursive: true, force: true });
-  else renameSync(directory, kept);
+  const keeps = keep || failed !== undefined;
+  if (keeps) renameSync(directory, kept);
+  else rmSync(directory, { recursive: true, force: true });
   const evidence = relative(root, kept);
-  console.log(
-    ok
-      ? `=== ${scenario.name} (${repetition}): passed`
-      : `=== ${scenario.name} (${repetition}): FAILED: ${failure}; see ${evidence}/`,
-  );
-  return {
-    name: scenario.name,
-    repetition,
-    ok,
-    duration_ms: record?.duration_ms ?? Date.now() - begun,
-    setup_ms: record?.setup_ms ?? 0,
-    measured: record?.measured ?? {},
-    ...(failure === undefined ? {} : { failure }),
-    ...(ok && !keep ? {} : { evidence }),
-  };
+  for (const run of runs) {
+    console.log(
+      `=== ${run.name} (${repetition}): ${run.ok ? "passed" : `FAILED: ${run.failure}`}${keeps ? `; see ${evidence}/` : ""}`,
+    );
+  }
+  return keeps ? runs.map((run) => ({ ...run, evidence })) : runs;
 }
 
 /** What interrupted runs have left of their evidence. */
@@ -133,9 +187,9 @@ async function main(): Promise<number> {
   sweep();
   const runs: RunSummary[] = [];
   for (let repetition = 1; repetition <= repeat; repetition++) {
-    for (const scenario of chosen) {
+    for (const batch of batches(chosen)) {
       if (interrupted) break;
-      runs.push(await play(scenario, repetition, command, values.keep));
+      runs.push(...(await playBatch(batch, repetition, command, values.keep)));
     }
   }
   const failed = runs.filter((run) => !run.ok).length;

@@ -3,6 +3,8 @@ import { now } from "./deadline.ts";
 import type { Lab } from "./lab.ts";
 import type { Layout } from "./network.ts";
 
+const DEADLINE_MS = 120_000;
+
 export interface ScenarioLayout extends Layout {
   /** How the telephones are set up before `run`: through the box, straight to the cloud, or left to the scenario. */
   readonly telephones: "box" | "cloud" | "later";
@@ -14,17 +16,40 @@ export interface ScenarioLayout extends Layout {
   readonly tcp?: boolean;
 }
 
-export interface Scenario {
+/** A lab that stands for several scenarios, which are played in it one after the other. */
+export interface Stage {
+  readonly name: string;
+  readonly layout: ScenarioLayout;
+  /** Once, when the lab stands: further peers, further accounts. */
+  prepare?(lab: Lab): Promise<void>;
+  /** After each scenario: throws unless the lab is as the next one must find it. */
+  settled(lab: Lab): Promise<void>;
+}
+
+interface Told {
   readonly name: string;
   /** One line. */
   readonly summary: string;
-  readonly layout: ScenarioLayout;
   /** Played by `npm test` too. */
   readonly short?: boolean;
-  /** The whole run is ended as failed after this; default 120 s. */
+  /** The run is ended as failed after this, ms; see `deadlineOf`. */
   readonly deadline_ms?: number;
   run(lab: Lab): Promise<void>;
 }
+
+/** Played in a lab of its own, or on a stage, which it must leave as it found it. */
+export type Scenario = Told & ({ readonly layout: ScenarioLayout } | { readonly stage: Stage });
+
+export const stageOf = (scenario: Scenario): Stage | undefined => ("stage" in scenario ? scenario.stage : undefined);
+
+export const layoutOf = (scenario: Scenario): ScenarioLayout =>
+  "stage" in scenario ? scenario.stage.layout : scenario.layout;
+
+/** Time for one scenario, ms; set-up and clean-up are not in it. */
+export const deadlineOf = (scenario: Scenario): number => scenario.deadline_ms ?? DEADLINE_MS;
+
+/** Where a run inside the namespaces leaves its record. */
+export const recordFile = (scenario: string): string => `${scenario}.run.json`;
 
 export interface StepRecord {
   readonly name: string;
