@@ -17,6 +17,21 @@ export interface Evidence {
   readonly at_wall: number;
 }
 
+/**
+ * Whether something can be used now: a device, an extension, a DID, a trunk. `limited`: in part (a trunk takes calls out
+ * but is not registered for those that come in).
+ */
+export type Availability = "online" | "limited" | "offline" | "unknown";
+
+export interface AvailabilityChange {
+  readonly id: string;
+  readonly from: Availability;
+  readonly to: Availability;
+  /** Wall ms since when it is as it is now. */
+  readonly since_wall: number;
+  readonly evidence: readonly Evidence[];
+}
+
 /** What happened in one attempt of an emergency call. */
 export type AttemptOutcome =
   | "trying"
@@ -36,6 +51,10 @@ export interface EventData {
   "mode.changed": { from: Mode; to: Mode; reasons: readonly string[] };
   "path.health": { path: string; from: HealthState; to: HealthState; evidence: readonly Evidence[] };
   "trunk.health": { trunk: string; from: HealthState; to: HealthState; evidence: readonly Evidence[] };
+  "trunk.availability": AvailabilityChange;
+  "device.availability": AvailabilityChange;
+  "extension.availability": AvailabilityChange;
+  "did.availability": AvailabilityChange;
   "registration.added": {
     aor: string;
     extension: string | undefined;

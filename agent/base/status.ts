@@ -1,5 +1,5 @@
 import type { Alarm } from "./alarms.ts";
-import type { Evidence, HealthState, Mode, ModemState, Trust } from "./events.ts";
+import type { Availability, Evidence, HealthState, Mode, ModemState, Trust } from "./events.ts";
 
 /**
  * What each process says of itself, and the one document made of it that the page, the NOC and `holdfast status` read.
@@ -24,6 +24,7 @@ export interface TrunkStatus {
   readonly since_wall: number;
   readonly evidence: readonly Evidence[];
   readonly registered: boolean | undefined;
+  readonly availability?: Availability;
   /** p99 of INVITE to first response, once learned. */
   readonly first_response_p99_ms: number | undefined;
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { CarrierProfile } from "../../base/config/schema.ts";
-import type { HealthState } from "../../base/events.ts";
+import type { Availability, HealthState } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
@@ -11,6 +11,7 @@ import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
 import type { Health } from "../paths/path.ts";
 import type { PathMonitor } from "../paths/path-monitor.ts";
+import { trunkAvailability } from "./availability.ts";
 import { FirstResponseTimes } from "./first-response.ts";
 import { OptionsProber } from "./options-prober.ts";
 import { RegistrationClient } from "./registration-client.ts";
@@ -165,6 +166,11 @@ export class SipTrunk implements Trunk {
     return { state, since_ms, evidence: [...evidence.values()] };
   }
 
+  /** Whether calls can use it, both ways. */
+  get availability(): Availability {
+    return trunkAvailability({ state: this.health.state, registered: this.registration?.registered });
+  }
+
   get flow(): Flow | undefined {
     return this.#connection.flow;
   }
@@ -243,6 +249,7 @@ export class SipTrunk implements Trunk {
       since_wall: Math.round(clock.wall() - (clock.now() - since_ms)),
       evidence,
       registered: this.registration?.registered,
+      availability: this.availability,
       first_response_p99_ms: this.first_response_p99_ms,
     };
   }

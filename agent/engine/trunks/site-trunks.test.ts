@@ -297,6 +297,34 @@ describe("a trunk", () => {
   });
 });
 
+describe("a trunk's availability", () => {
+  const told = (record: readonly HoldfastEvent[], id: string) =>
+    record.flatMap((event) => (event.type === "trunk.availability" && event.data.id === id ? [event.data] : []));
+
+  test("is online when it answers and is registered, and offline with evidence when it falls silent", async () => {
+    const { clock, carrier, record, line } = await world(site("udp", true));
+    await run(clock, 3_000);
+    expect(told(record, "carrier").at(-1)).toMatchObject({ to: "online" });
+    expect(line.status().availability).toBe("online");
+    carrier.answer = () => undefined;
+    line.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 6_000);
+    expect(told(record, "carrier").map(({ to }) => to)).toEqual(["limited", "online", "limited", "offline"]);
+    expect(
+      told(record, "carrier")
+        .at(-1)
+        ?.evidence.some(({ verdict }) => verdict === "bad"),
+    ).toBe(true);
+  });
+
+  test("is limited while the registrar refuses: calls go out, none comes in", async () => {
+    const { clock, carrier, record } = await world(site("udp", true));
+    carrier.answer = (request) => buildResponse(request, request.method === "REGISTER" ? 403 : 200);
+    await run(clock, 3_000);
+    expect(told(record, "carrier").map(({ to }) => to)).toEqual(["limited"]);
+  });
+});
+
 describe("a trunk over TCP", () => {
   test("has a standing connection, and makes a new one when that breaks", async () => {
     const { clock, network, line, carrier } = await world(site("tcp"));

@@ -1,7 +1,7 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { CarrierProfile, SiteConfig } from "../../base/config/schema.ts";
-import type { EventFactory, HealthState, HoldfastEvent } from "../../base/events.ts";
+import type { Availability, EventFactory, HealthState, HoldfastEvent } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
@@ -44,6 +44,7 @@ export class SiteTrunks implements Trunks {
   readonly #context: SiteTrunksContext;
   readonly #trunks: readonly SipTrunk[];
   readonly #listeners: ((trunk: Trunk) => void)[] = [];
+  readonly #available = new Map<string, Availability>();
   #started = false;
 
   constructor(context: SiteTrunksContext) {
@@ -120,6 +121,7 @@ export class SiteTrunks implements Trunks {
 
   #changed(trunk: SipTrunk, from: HealthState | undefined): void {
     for (const listener of this.#listeners) listener(trunk);
+    this.#tellAvailability(trunk);
     if (from === undefined) return;
     const { alarms, events, record } = this.#context;
     const { state, evidence } = trunk.health;
@@ -128,6 +130,16 @@ export class SiteTrunks implements Trunks {
     // A trunk over a dead path is the path's alarm.
     const own = state === "down" && trunk.path.health.state !== "down";
     alarms.set("trunk.down", trunk.id, own, `${trunk.id} does not answer over ${trunk.path.id}: ${why}.`);
+  }
+
+  #tellAvailability(trunk: SipTrunk): void {
+    const { id, availability: to } = trunk;
+    const from = this.#available.get(id) ?? "unknown";
+    if (from === to) return;
+    this.#available.set(id, to);
+    const { events, record, clock } = this.#context;
+    const { evidence } = trunk.health;
+    record(events("trunk.availability", id, { id, from, to, since_wall: clock.wall(), evidence }));
   }
 }
 

@@ -39,6 +39,10 @@ describe("events in words", () => {
       "Trunk cloud: Up (before: Unknown)",
     ],
     [
+      row("trunk.availability", { id: "lte", from: "online", to: "limited", since_wall: 0, evidence: [] }),
+      "Trunk lte: Available in part (before: Available)",
+    ],
+    [
       row("registration.removed", { aor: "", extension: "ext-101", reason: "expired" }),
       "Front desk (101) was not heard any more: registration expired",
     ],

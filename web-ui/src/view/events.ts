@@ -54,6 +54,17 @@ function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Tol
       const tone = to === "up" ? "good" : to === "down" ? "bad" : to === "unknown" ? "unknown" : "warn";
       return { text, detail: to === "up" ? "" : bad.join("; "), tone };
     }
+    case "trunk.availability":
+    case "device.availability":
+    case "extension.availability":
+    case "did.availability": {
+      const { id, from, to, evidence } = event.data;
+      const words = { from: named("availability.", from), to: named("availability.", to) };
+      const who = event.type === "extension.availability" ? phone(id) : id;
+      const bad = evidence.filter(({ verdict }) => verdict === "bad").map(({ detail }) => detail);
+      const tone = to === "online" ? "good" : to === "unknown" ? "unknown" : "warn";
+      return { text: t(`event.${event.type}`, { who, ...words }), detail: to === "online" ? "" : bad.join("; "), tone };
+    }
     case "registration.added":
       return { text: t("event.registration.added", { who: phone(event.data.extension) }) };
     case "registration.removed": {
