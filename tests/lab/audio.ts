@@ -1,5 +1,6 @@
-/** Tones: written as WAV files for telephones to send, and recognised in what the other end recorded. */
+/** Tones: written as files for telephones to send, and recognised in what the other end recorded. */
 import { readFile, writeFile } from "node:fs/promises";
+import { encodeG711, PCMU } from "../../agent/media/g711.ts";
 
 const SAMPLE_RATE = 8000;
 const FRAME_MS = 50;
@@ -135,6 +136,11 @@ function toneOf(frame: Int16Array, sample_rate: number, tones_hz: readonly numbe
 
 export async function writeTone(path: string, frequency_hz: number, seconds: number): Promise<void> {
   await writeFile(path, printWav(tone(frequency_hz, seconds)));
+}
+
+/** The same as raw µ-law, which is what SIPp sends. */
+export async function writeMulawTone(path: string, frequency_hz: number, seconds: number): Promise<void> {
+  await writeFile(path, encodeG711(PCMU, tone(frequency_hz, seconds).samples));
 }
 
 export async function hear(path: string, tones_hz: readonly number[]): Promise<Heard> {

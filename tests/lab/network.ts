@@ -7,7 +7,9 @@ import {
   internet,
   lan,
   lteHosts,
+  type Namespace,
   namespaces,
+  phoneNamespaces,
   type RemotePhone,
   remotePhones,
   uplink,
@@ -145,6 +147,26 @@ export async function buildNetwork(layout: Layout): Promise<void> {
 async function dropSpoofed(namespace: string, customerPorts: readonly string[]): Promise<void> {
   const settings = customerPorts.map((port) => `net.ipv4.conf.${port}.rp_filter=1`);
   await run(["ip", "netns", "exec", namespace, "sysctl", "-q", "-w", ...settings]);
+}
+
+/** Where a namespace that has room for more addresses carries them, and how long their prefix is. */
+function roomFor(namespace: Namespace): { readonly device: string; readonly prefix: number } {
+  if (namespace === "wan") return { device: interfaces.wan.hosts, prefix: 32 };
+  if (namespace === "lte") return { device: interfaces.lte.hosts, prefix: 32 };
+  if (namespace === "lan") return { device: lan.switch, prefix: lan.prefix };
+  if ((phoneNamespaces as readonly string[]).includes(namespace)) return { device: "eth0", prefix: lan.prefix };
+  throw new Error(`the namespace ${namespace} has no room for more addresses`);
+}
+
+/** One more host: on the internet (`wan`), at the carrier (`lte`), on the switch (`lan`), or one more of a telephone's. */
+export async function addAddress(namespace: Namespace, address: string): Promise<void> {
+  const { device, prefix } = roomFor(namespace);
+  await run(["ip", "-n", namespace, "addr", "replace", `${address}/${prefix}`, "dev", device]);
+}
+
+export async function removeAddress(namespace: Namespace, address: string): Promise<void> {
+  const { device, prefix } = roomFor(namespace);
+  await run(["ip", "-n", namespace, "addr", "del", `${address}/${prefix}`, "dev", device]);
 }
 
 const up = (...links: string[]): string[] => links.map((link) => `link set ${link} up`);

@@ -3,8 +3,9 @@ import { brokenBox } from "./broken-box.ts";
 import { firstSecond } from "./first-second.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
+import { sippAlone } from "./sipp-alone.ts";
 
-export const scenarios: readonly Scenario[] = [...peersAlone, ...outages, ...firstSecond, ...brokenBox];
+export const scenarios: readonly Scenario[] = [...peersAlone, ...sippAlone, ...outages, ...firstSecond, ...brokenBox];
 
 /** Those that `npm test` plays. */
 export const shortScenarios: readonly Scenario[] = scenarios.filter((scenario) => scenario.short === true);
