@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { AlarmBoard } from "../base/alarms.ts";
 import { type Clock, every, type Timer } from "../base/clock.ts";
+import { clockQuality } from "../base/clock-quality.ts";
 import type { LanConfig, SiteConfig } from "../base/config/schema.ts";
 import { errorText } from "../base/errors.ts";
 import type { DrillRecord, EventFactory, HoldfastEvent } from "../base/events.ts";
@@ -109,7 +110,12 @@ export class SiteEngine {
       paths: this.#paths,
       first_response_p99_ms: before.first_response_p99_ms,
     });
-    this.#failover = new Failover({ ...shared, trunks: this.#trunks, practice: context.practice });
+    this.#failover = new Failover({
+      ...shared,
+      trunks: this.#trunks,
+      practice: context.practice,
+      clockIsSet: () => clockQuality(clock.wall()) !== "unset",
+    });
     this.#passages = new Passages({ clock, events, record, changed: context.changed });
     let calls: Calls | undefined;
     this.#parts = assembleEngine({
@@ -204,6 +210,7 @@ export class SiteEngine {
         this.#parts.store.sweep();
         this.#parts.strangers.sweep();
         this.#watchEmergency();
+        this.#failover.calls(this.#talking);
         this.#watchReadiness();
       }),
       every(clock, REAP_MS, () => void this.#parts.media.reap(clock.now() - this.#started_ms)),
@@ -268,7 +275,12 @@ export class SiteEngine {
 
   /** No call is up or being made: a moment to rebuild. */
   get idle(): boolean {
-    return this.#calls.status().length === 0 && this.#passages.size === 0 && this.#parts.proxy.size === 0;
+    return !this.#talking && this.#parts.proxy.size === 0;
+  }
+
+  /** A call is up or being made. */
+  get #talking(): boolean {
+    return this.#calls.status().length > 0 || this.#passages.size > 0;
   }
 
   inheritance(): Inheritance {

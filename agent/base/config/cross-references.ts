@@ -102,6 +102,13 @@ export function crossReferences(config: SiteConfig): ReferenceFault[] {
       refer(["noc", "brokers", i, "paths", j], value, paths, "path");
     });
   });
+  if (!isTimeZone(config.site.time_zone)) {
+    faults.push({
+      path: ["site", "time_zone"],
+      found: `"${config.site.time_zone}"`,
+      allowed: "an IANA time zone, such as America/Chicago",
+    });
+  }
   if (config.media.port_max - config.media.port_min < 99) {
     faults.push({
       path: ["media", "port_max"],
@@ -110,4 +117,13 @@ export function crossReferences(config: SiteConfig): ReferenceFault[] {
     });
   }
   return faults;
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -55,6 +55,15 @@ describe("each fault names file, line, key, what was found and what is allowed",
     ]);
   });
 
+  test("a time zone that there is not", () => {
+    const zone = good.match(/time_zone: (\S+)/)?.[1] ?? "";
+    expect(faultsOf(good.replace(`time_zone: ${zone}`, "time_zone: America/Springfield"))[0]).toMatchObject({
+      key: "site.time_zone",
+      found: '"America/Springfield"',
+      allowed: "an IANA time zone, such as America/Chicago",
+    });
+  });
+
   test("an unknown key lists the keys that are known", () => {
     const fault = faultsOf(good.replace("layout: one_armed", "lay_out: one_armed"))[0];
     expect(fault).toMatchObject({ key: "box.lay_out", found: "a key that is not known" });

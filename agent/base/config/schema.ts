@@ -355,6 +355,17 @@ export const SiteConfig = Type.Object(
       {
         hold_down_ms: ms("A path must be good this long before it counts again", 1000, 600000, 30000),
         hold_down_max_ms: ms("Longest hold-down after flapping", 30000, 3600000, 600000),
+        return_when: Type.Union([Type.Literal("stable"), Type.Literal("idle"), Type.Literal("hour")], {
+          title: "Go home when the cloud is stable, when moreover no call is running, or at an hour",
+          description: "never in a 911 call or its callback window",
+          default: "stable",
+        }),
+        return_at: Type.String({
+          title: "The hour to go home at, in the site's time zone",
+          pattern: "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          description: "HH:MM in quotes; the return may begin within an hour from then",
+          default: "02:30",
+        }),
       },
       { title: "Failover", default: {}, ...closed },
     ),

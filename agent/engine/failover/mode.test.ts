@@ -1,16 +1,25 @@
 import { describe, expect, test } from "vitest";
 import type { Mode } from "../../base/events.ts";
 import { initialMode, type ModeEffect, type ModeInput, type ModeState, modeMachine, type PbxView } from "./mode.ts";
+import { type ReturnPolicy, timeOfDay } from "./return-policy.ts";
 
 const RULES = { hold_down_ms: 30_000, hold_down_max_ms: 600_000, settle_ms: 5_000 };
-type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms"> : never;
+type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms" | "of_day_ms"> : never;
+/** Midnight at the site is time 0. */
+const DAY_MS = 86_400_000;
 
 class Bench {
   state: ModeState = initialMode(0);
   readonly modes: [number, Mode][] = [];
   readonly over: string[] = [];
   #wake: number | undefined;
-  readonly #machine = modeMachine(RULES);
+  readonly #machine;
+  readonly #startOfDay_ms: number | "unknown";
+
+  constructor(policy: ReturnPolicy = { when: "stable" }, startOfDay_ms: number | "unknown" = 0) {
+    this.#machine = modeMachine({ ...RULES, policy });
+    this.#startOfDay_ms = startOfDay_ms;
+  }
 
   at(at_ms: number, ...inputs: Unstamped<ModeInput>[]): this {
     while (this.#wake !== undefined && this.#wake <= at_ms) {
@@ -23,7 +32,8 @@ class Bench {
   }
 
   #feed(at_ms: number, input: Unstamped<ModeInput>): void {
-    const { state, effects } = this.#machine(this.state, { ...input, at_ms });
+    const of_day_ms = this.#startOfDay_ms === "unknown" ? undefined : (at_ms + this.#startOfDay_ms) % DAY_MS;
+    const { state, effects } = this.#machine(this.state, { ...input, at_ms, of_day_ms });
     this.state = state;
     for (const effect of effects as readonly ModeEffect[]) {
       if (effect.do === "wake_at") this.#wake = effect.at_ms;
@@ -43,6 +53,7 @@ const backByPath = (watched_ms: number) => ({
   pbxs: [{ id: "pbx0", state: "up" as const, detail: "", watched_ms }],
 });
 const emergency = (busy: boolean) => ({ kind: "emergency" as const, busy });
+const calls = (busy: boolean) => ({ kind: "calls" as const, busy });
 const drill = (ends_ms: number) => ({ kind: "drill_start" as const, drill: { id: "d", by: "ops", ends_ms } });
 
 describe("the mode of the site", () => {
@@ -148,5 +159,69 @@ describe("the mode of the site", () => {
   test("a second drill does not replace the first", () => {
     const bench = new Bench().at(10, pbxs("up")).at(20, drill(70_000)).at(30, drill(990_000)).at(80_000);
     expect(bench.state.drill).toBeUndefined();
+  });
+});
+
+describe("the return policy", () => {
+  const HOUR_MS = 3_600_000;
+  /** Lost at 0.9 s, good again at 10 s. */
+  const outage = (bench: Bench) => bench.at(10, pbxs("up")).at(900, pbxs("down")).at(10_000, pbxs("up"));
+
+  test("when idle: calls are waited for, after the hold-down too", () => {
+    const bench = outage(new Bench({ when: "idle" }).at(5, calls(true))).at(70_000);
+    expect(bench.state.mode).toBe("recovering");
+    expect(bench.state.reasons).toEqual(["pbx0 can be reached", "calls are not over"]);
+    bench.at(70_001, calls(false));
+    expect(bench.modes.at(-1)).toEqual([70_001, "normal"]);
+  });
+
+  test("when idle: the hold-down comes first, and 911 after the last call too", () => {
+    const bench = outage(new Bench({ when: "idle" }))
+      .at(20_000, emergency(true))
+      .at(60_000);
+    expect(bench.state.mode).toBe("recovering");
+    expect(bench.at(60_001, emergency(false)).state.mode).toBe("normal");
+  });
+
+  test("at an hour: waits for it through days of good cloud, and says when", () => {
+    // It is 20:00 when the outage begins.
+    const bench = outage(new Bench({ when: "hour", at: "02:30" }, 20 * HOUR_MS)).at(6 * HOUR_MS);
+    expect(bench.state.reasons).toEqual(["pbx0 can be reached", "goes home at 02:30"]);
+    bench.at(8 * HOUR_MS);
+    expect(bench.modes.at(-1)).toEqual([6.5 * HOUR_MS, "normal"]);
+  });
+
+  test("at an hour: within the hour from then a site goes home at once", () => {
+    const bench = outage(new Bench({ when: "hour", at: "02:30" }, 2.6 * HOUR_MS)).at(60_000);
+    expect(bench.modes.at(-1)).toEqual([40_000, "normal"]);
+  });
+
+  test("at an hour: a callback window that ends too late waits for the next day", () => {
+    const bench = outage(new Bench({ when: "hour", at: "02:30" }, 2 * HOUR_MS)).at(20_000, emergency(true));
+    bench.at(2 * HOUR_MS, emergency(false)).at(30 * HOUR_MS);
+    expect(bench.modes.at(-1)).toEqual([24.5 * HOUR_MS, "normal"]);
+  });
+
+  test("at an hour with an unknown time of day: when idle, at the latest a day later", () => {
+    const policy = { when: "hour", at: "02:30" } as const;
+    const idle = new Bench(policy, "unknown");
+    expect(outage(idle).at(60_000).modes.at(-1)).toEqual([40_000, "normal"]);
+    const talking = outage(new Bench(policy, "unknown").at(5, calls(true))).at(26 * HOUR_MS);
+    expect(talking.modes.at(-1)).toEqual([40_000 + DAY_MS, "normal"]);
+  });
+
+  test("has nothing to say after a drill in which the cloud was good, and its word after one in which it was lost", () => {
+    const policy = { when: "hour", at: "02:30" } as const;
+    const good = new Bench(policy, 12 * HOUR_MS).at(10, pbxs("up")).at(60_000, drill(120_000)).at(130_000);
+    expect(good.state.mode).toBe("normal");
+    const lost = new Bench(policy, 12 * HOUR_MS).at(10, pbxs("up")).at(60_000, drill(300_000));
+    lost.at(70_000, pbxs("down")).at(80_000, pbxs("up")).at(400_000);
+    expect(lost.state.mode).toBe("recovering");
+  });
+
+  test("the time of day is the site's, in summer and winter", () => {
+    expect(timeOfDay(Date.UTC(2026, 0, 15, 8, 30, 5), "America/Chicago")).toBe(2.5 * HOUR_MS + 5000);
+    expect(timeOfDay(Date.UTC(2026, 6, 15, 7, 30, 5), "America/Chicago")).toBe(2.5 * HOUR_MS + 5000);
+    expect(timeOfDay(Date.UTC(2026, 0, 15), "UTC")).toBe(0);
   });
 });

@@ -1,17 +1,19 @@
 import type { Mode } from "../../base/events.ts";
 import { go, type Transition } from "../../base/fsm.ts";
+import { type ReturnPolicy, returnWait } from "./return-policy.ts";
 
 /**
  * The site's mode, as a pure machine. A PBX that can be reached is normal; none is survivable; a drill or Go Offline is
  * forced and ends by itself. Going home is slow: a PBX must be good for the hold-down (doubled by each flap; its
- * path's hold-down counts) while the site is `recovering`, and no 911 call may be running, nor its callback window. In `recovering` the box still serves
- * the phones itself.
+ * path's hold-down counts) while the site is `recovering`, no 911 call may be running, nor its callback window, and the
+ * site's return policy must agree. In `recovering` the box still serves the phones itself.
  */
 export interface ModeRules {
   readonly hold_down_ms: number;
   readonly hold_down_max_ms: number;
   /** After a start nobody has been heard yet: so long the site counts as normal before that means something. */
   readonly settle_ms: number;
+  readonly policy: ReturnPolicy;
 }
 
 export interface PbxView {
@@ -40,13 +42,22 @@ export interface ModeState {
   readonly drill: Drill | undefined;
   /** A 911 call is running, or its callback window. */
   readonly busy_with_911: boolean;
+  /** Other calls are up or being made. */
+  readonly busy_with_calls: boolean;
+  /** The cloud was lost since the site was last at home. After a mere drill the return policy has nothing to say. */
+  readonly outage: boolean;
   readonly flaps: number;
   readonly returned_ms: number | undefined;
 }
 
-export type ModeInput = { readonly at_ms: number } & (
+export type ModeInput = {
+  readonly at_ms: number;
+  /** Time of day at the site, ms since midnight; undefined while the clock cannot be trusted. */
+  readonly of_day_ms?: number | undefined;
+} & (
   | { readonly kind: "pbxs"; readonly pbxs: readonly PbxView[] }
   | { readonly kind: "emergency"; readonly busy: boolean }
+  | { readonly kind: "calls"; readonly busy: boolean }
   | { readonly kind: "drill_start"; readonly drill: Drill }
   | { readonly kind: "drill_end"; readonly reason: "stopped" | "aborted_by_911" }
   | { readonly kind: "timeout" }
@@ -70,6 +81,8 @@ export function initialMode(at_ms: number): ModeState {
     reachable_since_ms: undefined,
     drill: undefined,
     busy_with_911: false,
+    busy_with_calls: false,
+    outage: false,
     flaps: 0,
     returned_ms: undefined,
   };
@@ -79,7 +92,7 @@ export function modeMachine(rules: ModeRules) {
   return (state: ModeState, input: ModeInput): Step => {
     const effects: ModeEffect[] = [];
     const taken = take(state, input, effects);
-    return settle(rules, state, taken, input.at_ms, effects);
+    return settle(rules, state, taken, input, effects);
   };
 }
 
@@ -104,6 +117,8 @@ function take(state: ModeState, input: ModeInput, effects: ModeEffect[]): ModeSt
     }
     case "emergency":
       return { ...state, busy_with_911: input.busy };
+    case "calls":
+      return { ...state, busy_with_calls: input.busy };
     case "drill_start":
       return state.drill === undefined ? { ...state, drill: input.drill } : state;
     case "drill_end":
@@ -117,13 +132,18 @@ function take(state: ModeState, input: ModeInput, effects: ModeEffect[]): ModeSt
   }
 }
 
-function settle(rules: ModeRules, before: ModeState, state: ModeState, at_ms: number, effects: ModeEffect[]): Step {
-  const { mode, reasons, wake_at_ms } = decide(rules, state, at_ms);
+function settle(rules: ModeRules, before: ModeState, taken: ModeState, now: Moment, effects: ModeEffect[]): Step {
+  const { at_ms } = now;
+  const lost = taken.pbxs.length > 0 && taken.reachable_since_ms === undefined;
+  // In doubt, and after a start, `normal` goes on; only what was lost has to be returned to.
+  const state = lost && taken.mode !== "normal" ? { ...taken, outage: true } : taken;
+  const { mode, reasons, wake_at_ms } = decide(rules, state, now);
   const wakes = [wake_at_ms, state.drill?.ends_ms].filter((time) => time !== undefined);
   const wake: ModeEffect[] = wakes.length > 0 ? [{ do: "wake_at", at_ms: Math.min(...wakes) }] : [];
   if (mode === before.mode) return go({ ...state, reasons }, ...effects, ...wake);
   let next: ModeState = { ...state, mode, since_ms: at_ms, reasons };
-  if (mode === "normal") next = { ...next, returned_ms: at_ms };
+  if (mode === "normal") next = { ...next, returned_ms: at_ms, outage: false };
+  if (mode === "survivable") next = { ...next, outage: true };
   if (mode === "survivable" && before.mode === "normal") {
     // A rehearsal is no flap; an outage soon after coming home is.
     const soon = before.returned_ms !== undefined && at_ms - before.returned_ms < rules.hold_down_max_ms;
@@ -138,7 +158,10 @@ interface Decision {
   readonly wake_at_ms?: number;
 }
 
-function decide(rules: ModeRules, state: ModeState, at_ms: number): Decision {
+type Moment = Pick<ModeInput, "at_ms" | "of_day_ms">;
+
+function decide(rules: ModeRules, state: ModeState, now: Moment): Decision {
+  const { at_ms } = now;
   if (state.drill !== undefined) return { mode: "forced", reasons: [`drill by ${state.drill.by}`] };
   if (state.pbxs.length === 0) return { mode: "survivable", reasons: ["no cloud PBX is configured"] };
   const why = state.pbxs.map((pbx) => `${pbx.id} is ${pbx.state}${pbx.detail === "" ? "" : `: ${pbx.detail}`}`);
@@ -162,6 +185,17 @@ function decide(rules: ModeRules, state: ModeState, at_ms: number): Decision {
   }
   if (state.busy_with_911) {
     return { mode: "recovering", reasons: [...good, "a 911 call or its callback window is not over"] };
+  }
+  const wait = state.outage
+    ? returnWait(rules.policy, { busy: state.busy_with_calls, stable_ms: at_ms - home_ms, of_day_ms: now.of_day_ms })
+    : undefined;
+  if (wait !== undefined) {
+    const { reason, wake_in_ms } = wait;
+    return {
+      mode: "recovering",
+      reasons: [...good, reason],
+      ...(wake_in_ms === undefined ? {} : { wake_at_ms: at_ms + wake_in_ms }),
+    };
   }
   return { mode: "normal", reasons: good };
 }

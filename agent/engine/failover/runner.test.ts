@@ -6,7 +6,7 @@ import { ManualClock } from "../../base/manual-clock.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
 import { Failover } from "./runner.ts";
 
-function world() {
+function world(settings: Partial<SiteConfig["failover"]> = {}, clockIsSet = true) {
   const clock = new ManualClock(50_000);
   const record: HoldfastEvent[] = [];
   const listeners: ((trunk: Trunk) => void)[] = [];
@@ -22,13 +22,21 @@ function world() {
   } as unknown as Trunks;
   const failover = new Failover({
     config: {
-      failover: { hold_down_ms: 30_000, hold_down_max_ms: 600_000 },
+      site: { time_zone: "America/Chicago" },
+      failover: {
+        hold_down_ms: 30_000,
+        hold_down_max_ms: 600_000,
+        return_when: "stable",
+        return_at: "02:30",
+        ...settings,
+      },
       drill: { max_ms: 600_000 },
     } as unknown as SiteConfig,
     clock,
     log: silentLog,
     trunks,
     practice: true,
+    clockIsSet: () => clockIsSet,
     events: createEventFactory(
       clock,
       () => ({ org: "o", site: "s", box: "b", boot_id: "x", practice: true }),
@@ -101,5 +109,30 @@ describe("failover", () => {
     failover.abortDrill();
     expect(failover.mode).not.toBe("forced");
     expect(record.at(-1)?.type === "drill.ended" || record.at(-2)?.type === "drill.ended").toBe(true);
+  });
+
+  test("a site that returns at an hour waits for it by its own time of day", () => {
+    const { clock, set, failover } = world({ return_when: "hour", return_at: "02:30" });
+    // The manual clock's wall time is UTC; the site is in Chicago.
+    set("up");
+    set("down");
+    set("up");
+    clock.advance(31_000);
+    expect(failover.mode).toBe("recovering");
+    expect(failover.reasons.at(-1)).toBe("goes home at 02:30");
+    clock.advance(24 * 3_600_000);
+    expect(failover.mode).toBe("normal");
+  });
+
+  test("a site that returns when idle waits for the last call", () => {
+    const { clock, set, failover } = world({ return_when: "idle" });
+    failover.calls(true);
+    set("up");
+    set("down");
+    set("up");
+    clock.advance(40_000);
+    expect(failover.mode).toBe("recovering");
+    failover.calls(false);
+    expect(failover.mode).toBe("normal");
   });
 });

@@ -8,6 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { EngineStatus } from "../../base/status.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
 import { initialMode, type ModeEffect, type ModeInput, type ModeState, modeMachine, type PbxView } from "./mode.ts";
+import { timeOfDay } from "./return-policy.ts";
 
 export interface FailoverContext {
   readonly config: SiteConfig;
@@ -16,6 +17,8 @@ export interface FailoverContext {
   readonly trunks: Trunks;
   readonly practice: boolean;
   readonly events: EventFactory;
+  /** Whether the time of day can be relied on. */
+  readonly clockIsSet: () => boolean;
   record(event: HoldfastEvent): void;
 }
 
@@ -35,12 +38,13 @@ export class Failover {
 
   constructor(context: FailoverContext) {
     this.#context = context;
-    const { hold_down_ms, hold_down_max_ms } = context.config.failover;
+    const { hold_down_ms, hold_down_max_ms, return_when, return_at } = context.config.failover;
     this.#runner = new Runner(
       modeMachine({
         hold_down_ms,
         hold_down_max_ms: Math.max(hold_down_ms, hold_down_max_ms),
         settle_ms: SETTLE_MS,
+        policy: return_when === "hour" ? { when: "hour", at: return_at } : { when: return_when },
       }),
       initialMode(context.clock.now()),
       (effect, state) => this.#perform(effect, state),
@@ -73,6 +77,11 @@ export class Failover {
   /** A 911 call is running, or its callback window: the site does not go home meanwhile. */
   emergency(busy: boolean): void {
     if (busy !== this.#runner.state.busy_with_911) this.#feed({ kind: "emergency", busy });
+  }
+
+  /** Calls are up or being made: a site that returns when idle waits for their end. */
+  calls(busy: boolean): void {
+    if (busy !== this.#runner.state.busy_with_calls) this.#feed({ kind: "calls", busy });
   }
 
   /** A call began; a drill's record counts them. */
@@ -161,11 +170,14 @@ export class Failover {
   }
 
   #feed(input: Unstamped<ModeInput>): void {
-    this.#runner.feed({ ...input, at_ms: this.#context.clock.now() });
+    const { clock, clockIsSet, config } = this.#context;
+    const asks = config.failover.return_when === "hour" && clockIsSet();
+    const of_day_ms = asks ? timeOfDay(clock.wall(), config.site.time_zone) : undefined;
+    this.#runner.feed({ ...input, at_ms: clock.now(), of_day_ms });
   }
 }
 
-type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms"> : never;
+type Unstamped<T> = T extends ModeInput ? Omit<T, "at_ms" | "of_day_ms"> : never;
 
 function viewOf(trunk: Trunk, now_ms: number): PbxView {
   const { state, evidence } = trunk.health;

@@ -110,7 +110,7 @@ export function siteConfig(change: Partial<SiteConfig> = {}): SiteConfig {
       { id: "room-2", version: 3, label: "Room 2", civic: { ...civic, FLR: "2", ROOM: "2" } },
     ],
     people: [],
-    failover: { hold_down_ms: 30000, hold_down_max_ms: 600000 },
+    failover: { hold_down_ms: 30000, hold_down_max_ms: 600000, return_when: "stable", return_at: "02:30" },
     media: { port_min: 20000, port_max: 21999 },
     noc: { brokers: [], acknowledge: "application", heartbeat_wan_ms: 30000, heartbeat_lte_ms: 300000 },
     modems: [],
