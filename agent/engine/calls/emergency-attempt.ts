@@ -2,7 +2,7 @@ import { token } from "../../base/ids.ts";
 import { header, headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
-import type { AttemptsInput } from "../emergency/attempts.ts";
+import type { AttemptsInput } from "../emergency/attempts-state.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
 import type { ResolvedLocation } from "../emergency/location.ts";
 import type { Trunk } from "../trunks/trunk.ts";

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { header } from "../../sip/messages/headers.ts";
 import { parseMultipart, partHeader } from "../../sip/messages/multipart.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import { BOX_LAN, BOX_LTE, createWorld, DIRECT, LTE, phoneSdp } from "./testing/world.ts";
+import { BOX_LAN, BOX_LTE, DIRECT, LTE, phoneSdp } from "./testing/site.ts";
+import { createWorld } from "./testing/world.ts";
 
 const silent = () => {};
 

@@ -9,15 +9,15 @@ import type { SipRequest } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { RouteFacts } from "../emergency/attempt-timing.ts";
+import { attempts } from "../emergency/attempts.ts";
 import {
   type AttemptsEffect,
   type AttemptsInput,
   type AttemptsState,
   type AttemptTimer,
-  attempts,
   attemptsOf,
   finished,
-} from "../emergency/attempts.ts";
+} from "../emergency/attempts-state.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
 import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { Path } from "../paths/path.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { rehearse } from "./rehearsal.ts";
-import { createWorld, siteConfig } from "./testing/world.ts";
+import { siteConfig } from "./testing/site.ts";
+import { createWorld } from "./testing/world.ts";
 
 test("a rehearsal fails on no configuration, the emptiest included", () => {
   const config = siteConfig();

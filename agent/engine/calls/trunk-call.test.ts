@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { header } from "../../sip/messages/headers.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import { BOX_LAN, BOX_LTE, createWorld, LTE, phoneSdp } from "./testing/world.ts";
+import { BOX_LAN, BOX_LTE, LTE, phoneSdp } from "./testing/site.ts";
+import { createWorld } from "./testing/world.ts";
 
 describe("the main number, outbound", () => {
   test("leaves over the trunk with the main number as caller, and is anchored", async () => {

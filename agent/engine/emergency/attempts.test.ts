@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type RouteFacts, responseWindow, ringDeadline } from "./attempt-timing.ts";
+import { attempts } from "./attempts.ts";
+import { PATH_LOST_MS } from "./attempts-health.ts";
 import {
   type AttemptsEffect,
   type AttemptsInput,
   type AttemptsState,
-  attempts,
   attemptsOf,
   finished,
-  PATH_LOST_MS,
   ROUNDS,
-} from "./attempts.ts";
+} from "./attempts-state.ts";
 
 const route = (trunk: string, change: Partial<RouteFacts> = {}): RouteFacts => ({
   trunk,

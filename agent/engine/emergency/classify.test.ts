@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildRequest } from "../../sip/messages/build.ts";
-import { siteConfig } from "../calls/testing/world.ts";
+import { siteConfig } from "../calls/testing/site.ts";
 import { classify, classifyDialled, classifyReferTo, classifyUri } from "./classify.ts";
 
 const rules = siteConfig();

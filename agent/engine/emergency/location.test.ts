@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { SiteConfig } from "../../base/config/schema.ts";
 import { parseMultipart, partHeader } from "../../sip/messages/multipart.ts";
-import { siteConfig } from "../calls/testing/world.ts";
+import { siteConfig } from "../calls/testing/site.ts";
 import { convey } from "./conveyance.ts";
 import { inSubnet, locate } from "./location.ts";
 import { printPidfLo } from "./pidf-lo.ts";

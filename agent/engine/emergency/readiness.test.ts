@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { siteConfig } from "../calls/testing/world.ts";
+import { siteConfig } from "../calls/testing/site.ts";
 import type { RoutingView } from "../routing/plan-types.ts";
 import { type ReadinessInput, readiness } from "./readiness.ts";
 

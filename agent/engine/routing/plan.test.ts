@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Mode } from "../../base/events.ts";
-import { siteConfig } from "../calls/testing/world.ts";
+import { siteConfig } from "../calls/testing/site.ts";
 import { outsideNumber } from "./numbers.ts";
 import { plan, planEmergency } from "./plan.ts";
 import type { RoutingView } from "./plan-types.ts";
