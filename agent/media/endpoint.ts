@@ -16,6 +16,7 @@ export class Endpoint {
   readonly spec: EndpointSpec;
   readonly #clock: Clock;
   readonly #opened_ms: number;
+  readonly #opaque: boolean;
   readonly #rtpLatch = new Latch();
   readonly #rtcpLatch = new Latch();
   readonly #stream = new OutboundStream();
@@ -35,6 +36,7 @@ export class Endpoint {
     this.spec = spec;
     this.#clock = clock;
     this.#opened_ms = clock.now();
+    this.#opaque = spec.opaque === true;
   }
 
   /** Gives the endpoint its sockets, whose packets go to {@link onRtp} and {@link onRtcp}. */
@@ -130,18 +132,17 @@ export class Endpoint {
 
   readonly onRtp = (packet: Buffer, address: string, port: number): void => {
     const latch = this.#rtpLatch;
-    if (!looksLikeRtp(packet)) {
-      if (this.#multiplexed && looksLikeRtcp(packet) && latch.accepts(address, port))
-        this.#partner?.sendRtcp(packet, this);
+    if (this.#multiplexed && looksLikeRtcp(packet)) {
+      if (latch.accepts(address, port)) this.#partner?.sendRtcp(packet, this);
       else this.#packetsDropped++;
       return;
     }
-    const first = !latch.latched;
-    if (!latch.accepts(address, port)) {
+    const learned = latch.learned;
+    if (!(this.#opaque || looksLikeRtp(packet)) || !latch.accepts(address, port)) {
       this.#packetsDropped++;
       return;
     }
-    if (first) this.#guideRtcp(address, port);
+    if (latch.learned !== learned) this.#guideRtcp(address, port);
     const now = this.#clock.now();
     this.#packetsIn++;
     this.#heard_ms = now;
@@ -149,14 +150,15 @@ export class Endpoint {
   };
 
   readonly onRtcp = (packet: Buffer, address: string, port: number): void => {
-    if (looksLikeRtcp(packet) && this.#rtcpLatch.accepts(address, port)) this.#partner?.sendRtcp(packet, this);
+    const passes = this.#opaque || looksLikeRtcp(packet);
+    if (passes && this.#rtcpLatch.accepts(address, port)) this.#partner?.sendRtcp(packet, this);
     else this.#packetsDropped++;
   };
 
   private sendRtp(packet: Buffer, now_ms: number): void {
     const port = this.#rtpLatch.port;
     if (port === 0 || this.#playback !== undefined) return;
-    this.#stream.relay(packet, now_ms);
+    if (looksLikeRtp(packet)) this.#stream.relay(packet, now_ms);
     this.#ports?.rtp.send(packet, port, this.#rtpLatch.address);
     this.#packetsOut++;
   }
@@ -164,7 +166,7 @@ export class Endpoint {
   private sendRtcp(packet: Buffer, from: Endpoint): void {
     const multiplexed = this.#multiplexed;
     const latch = multiplexed ? this.#rtpLatch : this.#rtcpLatch;
-    if (latch.port === 0 || !this.#translate(packet, from)) return;
+    if (latch.port === 0 || (looksLikeRtcp(packet) && !this.#translate(packet, from))) return;
     const socket = multiplexed ? this.#ports?.rtp : this.#ports?.rtcp;
     socket?.send(packet, latch.port, latch.address);
   }

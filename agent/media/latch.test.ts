@@ -45,6 +45,16 @@ describe("symmetric RTP without RTP bleed", () => {
     expect(latch.accepts("192.0.2.2", 5002)).toBe(true);
   });
 
+  test("after a re-INVITE, late packets from the port of before do not keep out the new one", () => {
+    latch.set("192.0.2.1", 4000, ["192.0.2.1"]);
+    latch.accepts("192.0.2.1", 4000);
+    latch.set("192.0.2.1", 6000, ["192.0.2.1"]);
+    expect(latch.accepts("192.0.2.1", 4000)).toBe(true);
+    expect(latch.accepts("192.0.2.1", 6000)).toBe(true);
+    expect([latch.address, latch.port]).toEqual(["192.0.2.1", 6000]);
+    expect(latch.accepts("192.0.2.1", 4000)).toBe(false);
+  });
+
   test("a peer on hold is heard but sent nothing", () => {
     latch.set("192.0.2.1", 0, ["192.0.2.1"]);
     expect(latch.accepts("192.0.2.1", 4000)).toBe(true);

@@ -123,6 +123,41 @@ describe("a bridged call", () => {
     expect(await phone.next()).toMatchObject({ packet: report, port: phonePort });
   });
 
+  test("opaque endpoints carry what is no RTP bit for bit: T.38, STUN, DTLS, even what looks like RTCP", async () => {
+    const phone = await peer();
+    const trunk = await peer();
+    const spec = { call_id: "call", local_address: HERE, emergency: false, opaque: true };
+    const phonePort = (await relay.open({ ...spec, id: "phone" })).port;
+    const trunkPort = (await relay.open({ ...spec, id: "trunk" })).port;
+    await relay.setPeer("phone", towards(phone));
+    await relay.setPeer("trunk", towards(trunk));
+    await relay.bridge("phone", "trunk");
+    const udptl = Buffer.from("00010ac1000600", "hex");
+    // The 32,969th packet of a long fax has the looks of RTCP in its first two bytes.
+    const long = Buffer.from("80c9060000000000000102030405", "hex");
+    const stun = Buffer.from("000100002112a442000102030405060708090a0b", "hex");
+    const dtls = Buffer.from("16fefd0000000000000000000401020304", "hex");
+    for (const packet of [udptl, long, stun, dtls]) {
+      phone.send(packet, phonePort);
+      expect(await trunk.next()).toMatchObject({ packet, port: trunkPort });
+      trunk.send(packet, trunkPort);
+      expect(await phone.next()).toMatchObject({ packet, port: phonePort });
+    }
+    const stranger = await peer(STRANGER);
+    stranger.send(udptl, phonePort, HERE);
+    phone.send(dtls, phonePort);
+    expect(await trunk.next()).toMatchObject({ packet: dtls });
+    expect(await info("phone")).toMatchObject({ packets_in: 5, packets_dropped: 1 });
+  });
+
+  test("what is no RTP is dropped elsewhere", async () => {
+    const { phone, phonePort, trunk } = await call();
+    phone.send(Buffer.from("000100002112a442000102030405060708090a0b", "hex"), phonePort);
+    phone.sendRtp({ sequence: 101 }, phonePort);
+    expect((await trunk.nextRtp()).sequence).toBe(101);
+    expect((await info("phone")).packets_dropped).toBe(1);
+  });
+
   test("RTCP on the RTP port of a peer that does not multiplex is dropped", async () => {
     const { phone, phonePort, trunk } = await call();
     phone.send(Buffer.from("80c9000100000001", "hex"), phonePort);

@@ -46,9 +46,10 @@ function isId(value: unknown): value is string {
 
 function isSpec(value: unknown): value is EndpointSpec {
   if (!isObject(value)) return false;
-  const { id, call_id, local_address, emergency, port } = value;
+  const { id, call_id, local_address, emergency, opaque, port } = value;
   const named = isId(id) && isId(call_id) && isId(local_address);
-  return named && typeof emergency === "boolean" && (port === undefined || isNumber(port));
+  const flagged = typeof emergency === "boolean" && (opaque === undefined || typeof opaque === "boolean");
+  return named && flagged && (port === undefined || isNumber(port));
 }
 
 function isPeer(value: unknown): value is RemotePeer {

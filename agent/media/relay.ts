@@ -16,6 +16,11 @@ export interface EndpointSpec {
    * after, others until 60 s without RTP. While an engine is connected nothing is reaped. Some ports are kept for these.
    */
   readonly emergency: boolean;
+  /**
+   * Whatever the peer sends is passed on as it is: UDPTL (T.38), STUN and DTLS beside RTP (RFC 7983), ZRTP. Without it
+   * only RTP and RTCP pass.
+   */
+  readonly opaque?: boolean;
   /** The port it had in a media process that was killed: the peer knows no other. Another one where that is taken. */
   readonly port?: number;
 }
@@ -88,7 +93,7 @@ export interface EndpointInfo {
   readonly local_address: string;
   readonly port: number;
   readonly bridged_to: string | undefined;
-  /** RTP packets accepted from the peer. */
+  /** RTP packets accepted from the peer; of an opaque endpoint, all but RTCP. */
   readonly packets_in: number;
   /** RTP packets sent to the peer, played ones too. */
   readonly packets_out: number;

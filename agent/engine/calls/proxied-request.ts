@@ -37,6 +37,8 @@ interface Branch {
   failure: Failure | undefined;
 }
 
+const NOTHING_OFFERED = () => {};
+
 export interface ProxiedRequestOptions {
   readonly context: ProxyContext;
   readonly tx: ServerTransaction;
@@ -58,6 +60,8 @@ export class ProxiedRequest {
   #answered = false;
   #finalSent = false;
   #ended = false;
+  /** Puts the media back to what it was before the offer in this very request. */
+  #withdrawOffer: () => void = NOTHING_OFFERED;
 
   constructor(options: ProxiedRequestOptions) {
     this.#options = options;
@@ -132,7 +136,7 @@ export class ProxiedRequest {
       this.#sendNow(branch, request);
       return;
     }
-    if (this.#inDialog && sdpOf(request) !== undefined) context.media.offered(leg, from.kind);
+    if (this.#inDialog && sdpOf(request) !== undefined) this.#withdrawOffer = context.media.offered(leg, from.kind);
     context.media.pass(leg, from.kind, parties, request, (message) => this.#sendNow(branch, message));
   }
 
@@ -241,7 +245,7 @@ export class ProxiedRequest {
   /** Once no branch is left that could still answer: the best answer, another way, or ours. */
   #settle(failure: Failure): void {
     if (this.#branches.some((branch) => !branch.done)) return;
-    const { tx, context, leg, onFailed } = this.#options;
+    const { tx, onFailed } = this.#options;
     if (!this.#finalSent) {
       this.#finalSent = true;
       const best = bestResponse(this.#branches.flatMap((branch) => branch.final ?? []));
@@ -249,7 +253,7 @@ export class ProxiedRequest {
       if (this.#cancelled && (best === undefined || best.status === 408)) tx.respond(buildResponse(tx.request, 487));
       else if (best !== undefined && branch !== undefined) this.#back(branch, best);
       else if (this.#cancelled || onFailed === undefined || !onFailed(failure)) this.#respondFailure(failure);
-      if (this.#inDialog) context.media.refused(leg);
+      this.#withdrawOffer();
       if (tx.request.method === "BYE" || (this.#isInvite && !this.#inDialog)) this.#callEnded(best?.status ?? 408);
     }
     this.#maybeEnd();

@@ -17,19 +17,24 @@ export interface MediaParty {
 
 export type MediaParties = Readonly<Record<MediaSide, MediaParty>>;
 
+/** What a side's last description says of one m= line. */
+interface Described {
+  readonly peer: RemotePeer;
+  /** a=rtcp-mux; it is in use when both sides say so (RFC 5761 §5.1.1). */
+  readonly mux: boolean;
+}
+
 interface Line {
   readonly ports: Readonly<Record<MediaSide, number>>;
-  /** a=rtcp-mux in the last description of each side; it is in use when both say so (RFC 5761 §5.1.1). */
-  readonly mux: Record<MediaSide, boolean>;
+  readonly described: Partial<Record<MediaSide, Described>>;
+  /** What the relay was told of each side last. */
+  readonly told: Partial<Record<MediaSide, { readonly described: Described; readonly mux: boolean }>>;
 }
 
 interface Session {
   readonly lines: (Line | undefined)[];
   /** What waits for ports, in order: messages of one call must not overtake each other. */
   queue: Promise<void> | undefined;
-  /** Peers as they were before the offer that is open, to go back to when it is refused. */
-  before: { readonly side: MediaSide; readonly peers: ReadonlyMap<string, RemotePeer> } | undefined;
-  readonly peers: Map<string, RemotePeer>;
 }
 
 export interface ProxyMediaContext {
@@ -39,8 +44,8 @@ export interface ProxyMediaContext {
 }
 
 /**
- * Puts the relay into the sound of calls between the LAN and the cloud, changing nothing in their descriptions but
- * addresses and ports. Offer and answer need not be told apart: a description from one side says where that side hears,
+ * Puts the relay into the media of calls between the LAN and the cloud (sound, pictures, fax, text: whatever goes by
+ * UDP), changing nothing in their descriptions but addresses and ports. Offer and answer need not be told apart: a description from one side says where that side hears,
  * and the other side is told where to send so that it gets there. Ids are made of the leg's id, so that a restarted
  * engine finds the ports again.
  */
@@ -87,18 +92,22 @@ export class ProxyMedia {
     });
   }
 
-  /** An offer in an established call was refused: what was before counts again. */
-  refused(leg: string): void {
+  /**
+   * An offer in an established call begins. Returns what puts back, should it be refused, how its side was described
+   * before (RFC 3264 §8: the session stays as it was); the other side's offers, refused or not, are untouched by it.
+   */
+  offered(leg: string, side: MediaSide): () => void {
     const session = this.#sessions.get(leg);
-    if (session?.before === undefined) return;
-    for (const [id, peer] of session.before.peers) this.#setPeer(session, id, peer);
-    session.before = undefined;
-  }
-
-  /** An offer in an established call begins. */
-  offered(leg: string, side: MediaSide): void {
-    const session = this.#sessions.get(leg);
-    if (session !== undefined) session.before = { side, peers: new Map(session.peers) };
+    if (session === undefined) return () => {};
+    const before = session.lines.map((line) => line?.described[side]);
+    return () => {
+      before.forEach((described, i) => {
+        const line = session.lines[i];
+        if (line === undefined || described === undefined) return;
+        line.described[side] = described;
+        this.#setPeers(leg, i, line);
+      });
+    };
   }
 
   /** The call is over. */
@@ -130,7 +139,7 @@ export class ProxyMedia {
   }
 
   #newSession(leg: string): Session {
-    const session: Session = { lines: [], queue: undefined, before: undefined, peers: new Map() };
+    const session: Session = { lines: [], queue: undefined };
     this.#sessions.set(leg, session);
     return session;
   }
@@ -157,16 +166,14 @@ export class ProxyMedia {
         call_id: callIdOf(leg),
         local_address: parties[side].local_address,
         emergency: false,
+        opaque: true,
       });
     try {
       await Promise.all(
         media.map(async (line, i) => {
           if (!isRelayed(line) || session.lines[i] !== undefined) return;
           const [phone, trunk] = await Promise.all([open("phone", i), open("trunk", i)]);
-          session.lines[i] = {
-            ports: { phone: phone.port, trunk: trunk.port },
-            mux: { phone: false, trunk: false },
-          };
+          session.lines[i] = { ports: { phone: phone.port, trunk: trunk.port }, described: {}, told: {} };
           relay.bridge(endpointId(leg, i, "phone"), endpointId(leg, i, "trunk")).catch((error) => this.#trouble(error));
         }),
       );
@@ -188,20 +195,33 @@ export class ProxyMedia {
     message: M,
   ): M {
     const to: MediaSide = from === "phone" ? "trunk" : "phone";
-    const targets: (MediaTarget | undefined)[] = media.map((description, i) => {
+    const address = parties[to].local_address;
+    const targets: (MediaTarget | undefined)[] = [];
+    media.forEach((description, i) => {
       const line = session.lines[i];
-      if (line === undefined || !isMedia(description)) return undefined;
-      const id = endpointId(leg, i, from);
-      line.mux[from] = description.rtcpMux;
-      this.#setPeer(session, id, peerOf(description, line, parties[from].signalling_address));
-      return { address: parties[to].local_address, port: line.ports[to] };
+      if (line === undefined || !isDatagram(description)) return;
+      line.described[from] = { peer: peerOf(description, parties[from]), mux: description.rtcpMux };
+      this.#setPeers(leg, i, line);
+      // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
+      const sharer = media.findIndex(
+        (other) => other.port === description.port && other.address === description.address,
+      );
+      targets[i] = targets[sharer] ?? { address, port: line.ports[to] };
     });
-    return targets.every((target) => target === undefined) ? message : withSdp(message, editSdp(sdp, targets));
+    return targets.length === 0 ? message : withSdp(message, editSdp(sdp, targets, "relayed"));
   }
 
-  #setPeer(session: Session, id: string, peer: RemotePeer): void {
-    session.peers.set(id, peer);
-    this.#context.relay.setPeer(id, peer).catch((error) => this.#trouble(error));
+  /** Both ends of a line: what one side says of multiplexing counts for the other too. */
+  #setPeers(leg: string, i: number, line: Line): void {
+    const mux = line.described.phone?.mux === true && line.described.trunk?.mux === true;
+    for (const side of ["phone", "trunk"] as const) {
+      const described = line.described[side];
+      const told = line.told[side];
+      if (described === undefined || (told?.described === described && told.mux === mux)) continue;
+      line.told[side] = { described, mux };
+      const peer = mux ? { ...described.peer, rtcp_port: described.peer.port } : described.peer;
+      this.#context.relay.setPeer(endpointId(leg, i, side), peer).catch((error) => this.#trouble(error));
+    }
   }
 
   #trouble(error: unknown): void {
@@ -218,18 +238,21 @@ const SILENT_UNKNOWN_MS = 600_000;
 const callIdOf = (leg: string) => `${PREFIX}${leg}`;
 const endpointId = (leg: string, line: number, side: MediaSide) => `${PREFIX}${leg}-${line}-${side}`;
 
-const isMedia = ({ type }: SdpMedia) => type === "audio" || type === "video";
-const isRelayed = (media: SdpMedia) => isMedia(media) && media.port !== 0;
+/** What goes by UDP; BFCP and MSRP over TCP, say, find their own way. */
+const isDatagram = ({ protocol }: SdpMedia) => /^(?:RTP\/|UDP\/|UDP$|UDPTL$|DTLS\/)/i.test(protocol);
+const isRelayed = (media: SdpMedia) => isDatagram(media) && media.port !== 0;
 
-function peerOf(media: SdpMedia, line: Line, signalling: string): RemotePeer {
-  const named = media.address !== undefined && ipFamily(media.address) !== undefined ? media.address : undefined;
-  const address = named === undefined || isUnspecified(named) ? signalling : named;
-  const rtcp = line.mux.phone && line.mux.trunk ? media.port : media.rtcp?.port;
+function peerOf(media: SdpMedia, { local_address, signalling_address }: MediaParty): RemotePeer {
+  const family = media.address === undefined ? undefined : ipFamily(media.address);
+  const held = family !== undefined && isUnspecified(media.address ?? "");
+  // Of the other family it cannot be reached from here; where its signalling comes from is the best guess left.
+  const usable = family !== undefined && !held && family === ipFamily(local_address);
+  const address = usable ? (media.address ?? signalling_address) : signalling_address;
   return {
     address,
-    port: named !== undefined && isUnspecified(named) ? 0 : media.port,
-    ...(rtcp === undefined ? {} : { rtcp_port: rtcp }),
-    accept_from: address === signalling ? [address] : [address, signalling],
+    port: held ? 0 : media.port,
+    ...(media.rtcp === undefined ? {} : { rtcp_port: media.rtcp.port }),
+    accept_from: address === signalling_address ? [address] : [address, signalling_address],
   };
 }
 

@@ -241,6 +241,19 @@ describe("a call through the cloud", () => {
     expect(endpoints(site).map(({ port, peer }) => [port, peer])).toEqual(before);
   });
 
+  test("another request that is refused after a good re-INVITE leaves the sound alone", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    const again = alice.send(alice.inDialog(caller, "INVITE", sdp(alice.address, 30_100)));
+    await site.pass(20);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    expect((await within(site, 20, again)).status).toBe(200);
+    bob.onRequest = (tx) => tx.respond(buildResponse(tx.request, 415));
+    expect((await within(site, 20, alice.send(alice.inDialog(caller, "INFO")))).status).toBe(415);
+    expect(endpoints(site).map(({ peer }) => peer?.port)).toContain(30_100);
+  });
+
   test("CANCEL reaches the callee, 487 the caller, and the ports are given back", async () => {
     const { site, alice, bob } = await scene();
     const cancelling = alice.start(alice.inviteRequest("102"));

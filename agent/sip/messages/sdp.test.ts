@@ -205,7 +205,46 @@ describe("pointing media elsewhere", () => {
     expect(editSdp("m=audio 4000 RTP/AVP 0\n", [RELAY])).toBe("m=audio 30000 RTP/AVP 0\nc=IN IP4 10.0.0.9\n");
   });
 
-  test("keys, candidates, unknown attributes, odd line breaks and bytes that are not UTF-8 stay byte for byte", () => {
+  test("a=rtcp that names the RTP port, as under rtcp-mux, follows it", () => {
+    const text = sdp(...TOP, "c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0", "a=rtcp:4000", "a=rtcp-mux");
+    expect(editSdp(text, [RELAY])).toContain("a=rtcp:30000\r\n");
+  });
+
+  const ICE = [
+    ...[...TOP, "a=ice-lite", "a=ice-ufrag:ses", "c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 0"],
+    ...["a=ice-ufrag:8hhY", "a=ice-pwd:asd88fgpdd777uzjYhagZg", "a=ice-options:trickle"],
+    "a=candidate:1 1 UDP 2130706431 10.0.1.1 4000 typ host",
+    "a=candidate:1 2 UDP 2130706430 10.0.1.1 4001 typ host",
+    "a=candidate:2 1 UDP 1694498815 192.0.2.9 45664 typ srflx raddr 10.0.1.1 rport 4000 generation 0",
+    "a=candidate:3 1 TCP 1000 10.0.1.1 9 typ host tcptype active",
+    ...["a=remote-candidates:1 10.0.0.9 30000", "a=end-of-candidates", "a=ice-x", "a=icecream:1"],
+  ];
+
+  test("where the relay passes ICE's checks, one candidate of each component is left, at the target", () => {
+    const edited = editSdp(sdp(...ICE), [RELAY], "relayed");
+    expect(edited).toBe(
+      sdp(
+        ...[...TOP, "a=ice-lite", "a=ice-ufrag:ses", "c=IN IP4 10.0.0.9", "m=audio 30000 RTP/AVP 0"],
+        ...["a=ice-ufrag:8hhY", "a=ice-pwd:asd88fgpdd777uzjYhagZg", "a=ice-options:trickle"],
+        "a=candidate:1 1 UDP 2130706431 10.0.0.9 30000 typ host",
+        "a=candidate:1 2 UDP 2130706430 10.0.0.9 30001 typ host",
+        ...["a=end-of-candidates", "a=ice-x", "a=icecream:1"],
+      ),
+    );
+    const reflexive = sdp(...ICE.filter((line) => !line.startsWith("a=candidate:1")));
+    expect(editSdp(reflexive, [RELAY], "relayed")).toContain(
+      "a=candidate:2 1 UDP 1694498815 10.0.0.9 30000 typ host generation 0\r\n",
+    );
+  });
+
+  test("elsewhere nothing is said of ICE", () => {
+    expect(editSdp(sdp(...ICE), [RELAY])).toBe(
+      sdp(...TOP, "c=IN IP4 10.0.0.9", "m=audio 30000 RTP/AVP 0", "a=icecream:1"),
+    );
+    expect(editSdp(sdp(...ICE), [undefined])).toBe(sdp(...ICE));
+  });
+
+  test("keys, unknown attributes, odd line breaks and bytes that are not UTF-8 stay byte for byte", () => {
     const text = [
       "v=0\r\n",
       "o=- 1 1 IN IP4 192.0.2.1\n",
@@ -213,8 +252,6 @@ describe("pointing media elsewhere", () => {
       "c=IN IP4 192.0.2.1\r\n",
       "m=audio 4000 RTP/SAVP 0\r\n",
       "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4\r\n",
-      "a=ice-ufrag:8hhY\r\n",
-      "a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\r\n",
       "a=x-mine: m=audio 4000 c=IN IP4 192.0.2.1  \r\n",
       "\r\n",
       "a=last",

@@ -47,7 +47,10 @@ export interface Sdp {
   readonly media: readonly SdpMedia[];
 }
 
-/** Where media is to go instead: an IP address (its family is told by its form), RTP port, RTCP port (default + 1). */
+/**
+ * Where media is to go instead: an IP address (its family is told by its form), RTP port, RTCP port (default + 1, or the
+ * RTP port itself where the description named that).
+ */
 export interface MediaTarget {
   readonly address: string;
   readonly port: number;
@@ -178,11 +181,20 @@ function isUnspecified(address: string): boolean {
 
 /**
  * Points media somewhere else: `targets[i]` for the i-th m= section, undefined to leave it. Only the port of m=, the
- * address of c= and a=rtcp change, in place; every other byte stays. A section with port 0 is left alone, and an
- * unspecified address stays, for both say "no media". A section that used the session's c= gets its own line when not
- * all of them go to one address.
+ * address of c= and a=rtcp and the ICE candidates change, in place; every other byte stays. A section with port 0 is left
+ * alone, and an unspecified address stays, for both say "no media". A section that used the session's c= gets its own
+ * line when not all of them go to one address.
+ *
+ * Interactive Connectivity Establishment would lead past the new target. Where the relay passes its checks (STUN) on
+ * (`relayed`), one candidate for each component is left, a host candidate at the target: the check reaches the peer, whose
+ * credentials those are, and the default destination is among the candidates (RFC 8839 §4.2.5). Else (`removed`) the
+ * description says nothing of it, so that nobody waits for checks in vain.
  */
-export function editSdp(sdp: string, targets: readonly (MediaTarget | undefined)[]): string {
+export function editSdp(
+  sdp: string,
+  targets: readonly (MediaTarget | undefined)[],
+  ice: "relayed" | "removed" = "removed",
+): string {
   const all = sections(sdp);
   const [session, ...media] = all;
   const sessionAddress = firstMatch(session, CONNECTION)?.[1];
@@ -198,11 +210,16 @@ export function editSdp(sdp: string, targets: readonly (MediaTarget | undefined)
     const target = targets[i];
     if (target === undefined || section.media === undefined || section.media.port === 0) return;
     moveMedia(section, target);
+    if (ice === "relayed") moveCandidates(section, target);
+    else removeIce(section);
     if (firstMatch(section, CONNECTION) !== undefined) moveConnections(section, target.address);
     else if (!moveSession && !(sessionAddress !== undefined && isUnspecified(sessionAddress))) {
       insertConnection(section, target.address);
     }
   });
+  if (ice === "removed" && media.some(({ media: line }, i) => line?.port !== 0 && targets[i] !== undefined)) {
+    removeIce(session);
+  }
   return all.flatMap((section) => section.lines.map((line) => line.text + line.lineBreak)).join("");
 }
 
@@ -222,7 +239,7 @@ function moveMedia(section: Section, target: MediaTarget): void {
     if (line.text.startsWith("m=")) line.text = line.text.replace(/^(m=[^ ]* +)[0-9]+/, `$1${target.port}`);
     const rtcp = RTCP.exec(line.text);
     if (rtcp === null) continue;
-    const port = target.rtcpPort ?? target.port + 1;
+    const port = target.rtcpPort ?? (rtcp[1] === String(section.media?.port) ? target.port : target.port + 1);
     const keepsAddress = rtcp[2] === undefined || isUnspecified(rtcp[2]);
     const rest = line.text.slice(rtcp[0].length);
     const address = keepsAddress
@@ -230,6 +247,35 @@ function moveMedia(section: Section, target: MediaTarget): void {
       : ` IN ${addressType(target.address)} ${target.address}`;
     line.text = `${line.text.slice(0, 7)}${port}${address}${rest}`;
   }
+}
+
+const ICE = /^a=(?:candidate|remote-candidates|end-of-candidates|ice-[a-z0-9]+)(?::|$)/i;
+
+function removeIce(section: Section): void {
+  keepLines(section, ({ text }) => !ICE.test(text));
+}
+
+function keepLines({ lines }: Section, wanted: (line: Line) => boolean): void {
+  lines.splice(0, lines.length, ...lines.filter(wanted));
+}
+
+/** A candidate that goes by UDP (§5.1): up to its address; from `typ` on. */
+const CANDIDATE = /^(a=candidate:[^ ]+ +([0-9]+) +udp +[0-9]+ +)[^ ]+ +[0-9]+( +typ +)[^ ]+(.*)$/i;
+
+function moveCandidates(section: Section, target: MediaTarget): void {
+  const components = new Set<string>();
+  keepLines(section, (line) => {
+    // They name addresses of this side (§5.2); the answerer finds its own among those that it has checked.
+    if (/^a=remote-candidates:/i.test(line.text)) return false;
+    if (!/^a=candidate:/i.test(line.text)) return true;
+    const candidate = CANDIDATE.exec(line.text);
+    const [, before = "", component = "", type = "", rest = ""] = candidate ?? [];
+    if (candidate === null || components.has(component)) return false;
+    components.add(component);
+    const port = component === "1" ? target.port : (target.rtcpPort ?? target.port + 1);
+    line.text = `${before}${target.address} ${port}${type}host${rest.replace(/ +(?:raddr|rport) +[^ ]+/gi, "")}`;
+    return true;
+  });
 }
 
 /** c= stands after m= and i= (RFC 8866 §5). */
