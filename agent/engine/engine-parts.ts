@@ -9,6 +9,7 @@ import type { TransportLayer } from "../sip/transport/transport.ts";
 import type { Admission } from "./admission.ts";
 import { Callers } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
+import { ProxiedDialogs } from "./calls/moving/proxied-dialogs.ts";
 import { SipProxy } from "./calls/proxy.ts";
 import { ProxyMedia } from "./calls/proxy-media.ts";
 import type { PassageWatcher } from "./calls/proxy-parties.ts";
@@ -50,6 +51,7 @@ export interface EngineParts {
   readonly calls: CallsPort;
   readonly proxy: SipProxy;
   readonly media: ProxyMedia;
+  readonly dialogs: ProxiedDialogs;
   readonly registrar: Registrar;
   readonly store: BindingStore;
   readonly counters: Counters;
@@ -129,7 +131,8 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     },
   });
   const media = new ProxyMedia({ relay, alarms, log });
-  const proxy = new SipProxy({ ...shared, media, watcher: context.watcher });
+  const dialogs = new ProxiedDialogs(own);
+  const proxy = new SipProxy({ ...shared, media, dialogs, watcher: context.watcher });
   const calls = context.calls(store);
   const callers = new Callers({ store, digest, configured, aors: () => aors });
   const core = new Core({
@@ -148,6 +151,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     calls,
     proxy,
     media,
+    dialogs,
     registrar,
     store,
     counters,

@@ -150,7 +150,9 @@ export class ProxiedRequest {
       return;
     }
     const { method } = request;
-    branch.client = context.transactions.request(request, party.flow, {
+    const { leg, from, tx } = this.#options;
+    const sent = context.dialogs.onward(leg, request, from, party, tx.request);
+    branch.client = context.transactions.request(sent, party.flow, {
       onProvisional: (response) => {
         this.#heard(branch, method, response.status);
         this.#provisional(branch, response);
@@ -254,7 +256,9 @@ export class ProxiedRequest {
       else if (best !== undefined && branch !== undefined) this.#back(branch, best);
       else if (this.#cancelled || onFailed === undefined || !onFailed(failure)) this.#respondFailure(failure);
       this.#withdrawOffer();
-      if (tx.request.method === "BYE" || (this.#isInvite && !this.#inDialog)) this.#callEnded(best?.status ?? 408);
+      // A BYE that is asked for credentials comes again: the call is still up.
+      const ends = tx.request.method === "BYE" ? !isChallenge(best?.status) : this.#isInvite && !this.#inDialog;
+      if (ends) this.#callEnded(best?.status ?? 408);
     }
     this.#maybeEnd();
   }
@@ -270,10 +274,13 @@ export class ProxiedRequest {
   #callEnded(status: number): void {
     const { context, leg, skipped, tx, from } = this.#options;
     const anchored = this.#branches.some(({ target }) => mediaParties(from, target.party) !== undefined);
-    for (const each of skipped.length > 0 || anchored ? [leg, ...skipped] : []) context.media.close(each);
+    for (const each of skipped.length > 0 || anchored ? [leg, ...skipped] : []) {
+      context.media.close(each);
+      context.dialogs.ended(each);
+    }
     for (const each of skipped) context.watcher.ended(each, from, "hung up");
     if (tx.request.method === "BYE") context.watcher.ended(leg, from, "hung up");
-    else if (status === 401 || status === 407) context.watcher.challenged(leg);
+    else if (isChallenge(status)) context.watcher.challenged(leg);
     else context.watcher.ended(leg, from, this.#cancelled ? "cancelled" : `refused with ${status}`);
   }
 
@@ -283,8 +290,13 @@ export class ProxiedRequest {
     const { tx, context, from, leg } = this.#options;
     const { party } = branch.target;
     const parties = mediaParties(from, party);
-    if (parties === undefined) tx.respond(back);
-    else context.media.pass(leg, party.kind, parties, back, (message) => tx.respond(message));
+    if (parties === undefined) {
+      tx.respond(back);
+      return;
+    }
+    context.media.pass(leg, party.kind, parties, back, (message) => {
+      tx.respond(context.dialogs.back(leg, message, from, party, tx.request));
+    });
   }
 
   #cancel(): void {
@@ -312,4 +324,8 @@ export class ProxiedRequest {
     }
     this.#options.ended();
   }
+}
+
+function isChallenge(status: number | undefined): boolean {
+  return status === 401 || status === 407;
 }

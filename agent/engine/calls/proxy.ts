@@ -125,7 +125,10 @@ export class SipProxy {
     if (way?.target === undefined) return way !== undefined;
     const { party, uri } = way.target;
     if (uri !== undefined) request.uri = uri;
-    const send = (message: SipRequest) => void this.#context.transactions.sendAck(message, party.flow);
+    const send = (message: SipRequest) => {
+      const sent = this.#context.dialogs.onward(way.leg, message, from, party, ack);
+      this.#context.transactions.sendAck(sent, party.flow);
+    };
     const parties = mediaParties(from, party);
     if (parties === undefined) send(request);
     else this.#context.media.pass(way.leg, from.kind, parties, request, send);
