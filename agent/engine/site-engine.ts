@@ -22,6 +22,7 @@ import { assembleEngine, type EngineParts } from "./engine-parts.ts";
 import { Failover } from "./failover/runner.ts";
 import { Names } from "./names/names.ts";
 import { NetWatch } from "./net-watch.ts";
+import { MediaWatch } from "./paths/media-watch.ts";
 import { SitePaths } from "./paths/site-paths.ts";
 import type { BindingChange } from "./registrar/binding-store.ts";
 import { routingView } from "./routing/view.ts";
@@ -81,6 +82,7 @@ export class SiteEngine {
   readonly #passages: Passages;
   readonly #names: Names;
   readonly #net: NetWatch;
+  readonly #mediaWatch: MediaWatch;
   readonly #timers: Timer[] = [];
   readonly #listening = new Set<string>();
   #closed = false;
@@ -164,6 +166,7 @@ export class SiteEngine {
     this.#calls = calls;
     this.#names = new Names({ ...shared, paths: this.#paths });
     this.#net = new NetWatch(shared);
+    this.#mediaWatch = new MediaWatch({ clock, log, relay, paths: this.#paths.all() });
     calls.adoptCallbacks(before.callbacks);
     this.#parts.store.restore(before.bindings, before.bindings_written_wall);
   }
@@ -203,6 +206,7 @@ export class SiteEngine {
     this.#failover.start();
     void this.#startNames();
     this.#net.start();
+    this.#mediaWatch.start();
     await this.#calls.resume();
     this.#parts.core.open();
     this.#timers.push(
@@ -333,6 +337,7 @@ export class SiteEngine {
     this.#calls.close();
     this.#failover.close();
     this.#net.close();
+    this.#mediaWatch.close();
     await this.#names.close();
     await this.#trunks.close();
     this.#paths.close();

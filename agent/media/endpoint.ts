@@ -8,6 +8,7 @@ import { Latch } from "./latch.ts";
 import { OutboundStream } from "./outbound-stream.ts";
 import { type FrameSource, startPlayback } from "./playback.ts";
 import type { PortPair } from "./port-range.ts";
+import { Reception } from "./reception.ts";
 import type { EndpointInfo, EndpointSpec, RemotePeer } from "./relay.ts";
 import { rewriteTowardsReceiver, rewriteTowardsSource } from "./rtcp.ts";
 import { looksLikeRtcp, looksLikeRtp, RTP_HEADER_BYTES } from "./rtp.ts";
@@ -20,6 +21,7 @@ export class Endpoint {
   readonly #rtpLatch = new Latch();
   readonly #rtcpLatch = new Latch();
   readonly #stream = new OutboundStream();
+  readonly #reception = new Reception();
   #ports: PortPair | undefined;
   #peer: RemotePeer | undefined;
   /** RTP and RTCP share the RTP port (RFC 5761). */
@@ -126,6 +128,8 @@ export class Endpoint {
       packets_dropped: this.#packetsDropped,
       silent_ms: this.#packetsIn > 0 ? this.#clock.now() - this.#heard_ms : undefined,
       emergency: this.spec.emergency,
+      ...(this.spec.path === undefined ? {} : { path: this.spec.path }),
+      packets_lost: this.#reception.lost,
       playing: this.#playback !== undefined,
     };
   }
@@ -145,6 +149,7 @@ export class Endpoint {
     if (latch.learned !== learned) this.#guideRtcp(address, port);
     const now = this.#clock.now();
     this.#packetsIn++;
+    if (looksLikeRtp(packet)) this.#reception.take(packet);
     this.#heard_ms = now;
     this.#partner?.sendRtp(packet, now);
   };

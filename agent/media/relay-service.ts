@@ -46,8 +46,8 @@ function isId(value: unknown): value is string {
 
 function isSpec(value: unknown): value is EndpointSpec {
   if (!isObject(value)) return false;
-  const { id, call_id, local_address, emergency, opaque, port } = value;
-  const named = isId(id) && isId(call_id) && isId(local_address);
+  const { id, call_id, local_address, emergency, opaque, path, port } = value;
+  const named = isId(id) && isId(call_id) && isId(local_address) && (path === undefined || isId(path));
   const flagged = typeof emergency === "boolean" && (opaque === undefined || typeof opaque === "boolean");
   return named && flagged && (port === undefined || isNumber(port));
 }

@@ -21,6 +21,8 @@ export interface EndpointSpec {
    * only RTP and RTCP pass.
    */
   readonly opaque?: boolean;
+  /** The way out of the building that its packets take; left out on the LAN's side. */
+  readonly path?: string;
   /** The port it had in a media process that was killed: the peer knows no other. Another one where that is taken. */
   readonly port?: number;
 }
@@ -102,6 +104,9 @@ export interface EndpointInfo {
   /** Milliseconds since the last accepted RTP packet; undefined when none came yet. */
   readonly silent_ms: number | undefined;
   readonly emergency?: boolean;
+  readonly path?: string;
+  /** RTP packets that should have come from the peer and did not. */
+  readonly packets_lost?: number;
   /** Whether a playback is running; it becomes false by itself when the sound is over. */
   readonly playing?: boolean;
 }

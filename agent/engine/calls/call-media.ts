@@ -17,14 +17,21 @@ export interface MediaSide {
   readonly local_address: string | undefined;
   /** Where its signalling comes from: a peer behind NAT sends its sound from there too. */
   readonly signalling_address: string;
+  /** The way out of the building; undefined on the LAN's side. */
+  readonly path: string | undefined;
   /** RTP port by number of the m= section. */
   ports: Record<number, number>;
   /** The relay could not be had for it. */
   untouched: boolean;
 }
 
-export function mediaSide(name: string, local_address: string | undefined, signalling_address: string): MediaSide {
-  return { name, local_address, signalling_address, ports: {}, untouched: local_address === undefined };
+export function mediaSide(
+  name: string,
+  local_address: string | undefined,
+  signalling_address: string,
+  path?: string,
+): MediaSide {
+  return { name, local_address, signalling_address, path, ports: {}, untouched: local_address === undefined };
 }
 
 export interface CallMediaContext {
@@ -130,7 +137,13 @@ export class CallMedia {
       await this.#within(
         Promise.all(
           sections.map(async (section) => {
-            const { port } = await relay.open({ id: this.#id(side, section), call_id, local_address, emergency });
+            const { port } = await relay.open({
+              id: this.#id(side, section),
+              call_id,
+              local_address,
+              emergency,
+              ...(side.path === undefined ? {} : { path: side.path }),
+            });
             side.ports[section] = port;
           }),
         ),

@@ -44,7 +44,7 @@ export interface AttemptHandlers {
 
 /** The box's end of the sound on a trunk. */
 export function sideTowards(trunk: Trunk, flow: Flow, name: string): MediaSide {
-  return mediaSide(name, trunk.path.localAddress ?? trunk.local.address, flow.remote.address);
+  return mediaSide(name, trunk.path.localAddress ?? trunk.local.address, flow.remote.address, trunk.path.id);
 }
 
 /** One attempt on one trunk: its own Call-ID and tags, its own ports. */

@@ -13,6 +13,8 @@ export type MediaSide = "phone" | "trunk";
 export interface MediaParty {
   readonly local_address: string;
   readonly signalling_address: string;
+  /** The way out of the building, on the trunk's side. */
+  readonly path?: string;
 }
 
 export type MediaParties = Readonly<Record<MediaSide, MediaParty>>;
@@ -167,6 +169,7 @@ export class ProxyMedia {
         local_address: parties[side].local_address,
         emergency: false,
         opaque: true,
+        ...(parties[side].path === undefined ? {} : { path: parties[side].path }),
       });
     try {
       await Promise.all(

@@ -52,7 +52,11 @@ export function mediaParties(a: Party, b: Party): MediaParties | undefined {
   if (phone === undefined || trunk === undefined) return undefined;
   return {
     phone: { local_address: phone.flow.local.address, signalling_address: phone.flow.remote.address },
-    trunk: { local_address: trunk.trunk.local.address, signalling_address: trunk.flow.remote.address },
+    trunk: {
+      local_address: trunk.trunk.local.address,
+      signalling_address: trunk.flow.remote.address,
+      path: trunk.trunk.path.id,
+    },
   };
 }
 

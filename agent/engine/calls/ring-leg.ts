@@ -86,7 +86,7 @@ export class RingLeg {
       target.kind === "trunk"
         ? (target.trunk.path.localAddress ?? target.trunk.local.address)
         : target.binding.local_address;
-    this.side = mediaSide(name, local, this.#flow?.remote.address ?? "");
+    this.side = mediaSide(name, local, this.#flow?.remote.address ?? "", this.trunk?.path.id);
     this.#sent_ms = context.clock.now();
   }
 

@@ -98,7 +98,7 @@ export class TrunkCall implements OwnedCall {
     tx: ServerTransaction,
     local: { readonly address: string | undefined; readonly contact_address: string; readonly port: number },
   ): TrunkCall {
-    const side = mediaSide("caller", local.address, tx.flow.remote.address);
+    const side = mediaSide("caller", local.address, tx.flow.remote.address, context.trunks.of(tx.flow)?.path.id);
     const { clock } = context;
     const call = new TrunkCall(context, host, token(12), plan, side, { wall: clock.wall(), ms: clock.now() });
     call.#take(tx, plan.from, { address: local.contact_address, port: local.port });

@@ -10,6 +10,7 @@ import { deadline } from "./deadline.ts";
 import type { IpCommand } from "./ip-command.ts";
 import type { LinkFacts } from "./link-facts.ts";
 import { judgeLink, LinkWatcher } from "./link-watcher.ts";
+import type { MediaQuality } from "./media-quality.ts";
 import type { Health, Path } from "./path.ts";
 import { PathProbes } from "./path-probes.ts";
 import type { PathResolver } from "./resolver.ts";
@@ -64,6 +65,7 @@ export class PathMonitor implements Path, Testimony {
   #quality: Timer | undefined;
   #localAddress: string | undefined;
   #peerRtt: number | undefined;
+  #media: MediaQuality = { loss_percent: undefined, dead: undefined };
 
   constructor(
     config: PathConfig,
@@ -123,7 +125,12 @@ export class PathMonitor implements Path, Testimony {
       this.#probes.use(address, []);
     }
     this.#quality = every(this.#clock, 1_000, () =>
-      this.#feed({ kind: "quality", loss_percent: this.loss_percent, rtt_ms: this.rtt_ms }),
+      this.#feed({
+        kind: "quality",
+        loss_percent: this.loss_percent,
+        rtt_ms: this.rtt_ms,
+        dead_media: this.#media.dead,
+      }),
     );
   }
 
@@ -153,8 +160,21 @@ export class PathMonitor implements Path, Testimony {
     return this.#probes.rtt_ms ?? this.#peerRtt;
   }
 
+  /** Per exchange. What calls lose is lost one way; as far as is known the other way loses as much. */
   get loss_percent(): number | undefined {
-    return this.#probes.loss_percent;
+    const { loss_percent: oneWay } = this.#media;
+    const ofCalls = oneWay === undefined ? undefined : 100 * (1 - (1 - oneWay / 100) ** 2);
+    const ofProbes = this.#probes.loss_percent;
+    return ofCalls === undefined || ofProbes === undefined ? (ofProbes ?? ofCalls) : Math.max(ofCalls, ofProbes);
+  }
+
+  get dead_media(): boolean {
+    return this.#runner.state.dead_media;
+  }
+
+  /** What calls on this path hear. */
+  mediaJudged(quality: MediaQuality): void {
+    this.#media = quality;
   }
 
   resolve(host: string): Promise<readonly string[]> {

@@ -20,6 +20,8 @@ export interface Path {
   /** Smoothed round-trip time of what probes there are; undefined before the first answer. */
   readonly rtt_ms: number | undefined;
   readonly loss_percent: number | undefined;
+  /** SIP passes and sound does not, as far as calls have shown. */
+  readonly dead_media?: boolean | undefined;
   /** Addresses of a name, asked on this path only; what was learned before is kept for when DNS is dead. */
   resolve(host: string): Promise<readonly string[]>;
   /** A call saw no answer in time: probe now, and judge within 250 ms. */

@@ -202,6 +202,21 @@ describe("a path", () => {
     expect(bench.state).toBe("degraded");
   });
 
+  test("is degraded by dead media, alone or with loss, and good again when both are over", () => {
+    const quality = (loss_percent: number, dead_media?: string) =>
+      ({ kind: "quality", loss_percent, rtt_ms: 20, dead_media }) as const;
+    const bench = new Bench().at(5, alive(echo, 1)).at(10, quality(0, "no sound came back in 2 calls"));
+    expect(bench.state).toBe("degraded");
+    expect(bench.verdict.evidence.get("media")).toMatchObject({
+      verdict: "bad",
+      detail: "no sound came back in 2 calls",
+    });
+    bench.at(11, quality(30, "no sound came back in 2 calls")).at(12, quality(30));
+    expect(bench.state).toBe("degraded");
+    bench.at(13, quality(0));
+    expect(bench.states.map(([, state]) => state)).toEqual(["up", "degraded", "up"]);
+  });
+
   test("with a new address is unknown again", () => {
     const bench = new Bench().at(5, alive(echo, 1)).at(10, { kind: "readdressed", detail: "" });
     expect(bench.state).toBe("unknown");

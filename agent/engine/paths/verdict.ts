@@ -72,7 +72,10 @@ export interface Verdict {
   readonly flaps: number;
   /** When it last came back from down. */
   readonly returned_ms: number | undefined;
-  readonly degraded: boolean;
+  /** Loses or delays too much. */
+  readonly poor: boolean;
+  /** SIP passes and sound does not. */
+  readonly dead_media: boolean;
   readonly rtt_ms: number | undefined;
 }
 
@@ -114,7 +117,14 @@ export type VerdictInput = Stamp &
     | { readonly kind: "suspect"; readonly reason: string }
     /** The confirming probes to the decisive witnesses have all been sent and none was answered in its time. */
     | { readonly kind: "burst_over"; readonly detail: string }
-    | { readonly kind: "quality"; readonly loss_percent: number | undefined; readonly rtt_ms: number | undefined }
+    | {
+        readonly kind: "quality";
+        /** Per exchange. */
+        readonly loss_percent: number | undefined;
+        readonly rtt_ms: number | undefined;
+        /** Why sound counts as dead on this path; undefined: it does not. */
+        readonly dead_media?: string | undefined;
+      }
     | { readonly kind: "timeout"; readonly timer: VerdictTimer }
     /** The local address changed: what was learned was learned with another one. */
     | { readonly kind: "readdressed"; readonly detail: string }
@@ -152,7 +162,8 @@ export function initialVerdict(at_ms: number): Verdict {
     last_alive_ms: undefined,
     flaps: 0,
     returned_ms: undefined,
-    degraded: false,
+    poor: false,
+    dead_media: false,
     rtt_ms: undefined,
   };
 }
@@ -238,7 +249,7 @@ function onAlive(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { 
     next = { ...next, good_since_ms: undefined, returned_ms: at_ms, held_ms: at_ms - good_since_ms };
     effects.push({ do: "cancel", timer: "hold_down" });
   }
-  return enter(next, next.degraded ? "degraded" : "up", at_ms, ...effects);
+  return enter(next, goodState(next), at_ms, ...effects);
 }
 
 function onSilent(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { kind: "silent" }): Step {
@@ -317,20 +328,23 @@ function onQuality(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
   // Loss while nothing gets through is no property of the path that will come back.
   if (verdict.state === "down") return go(verdict);
   const over = (value: number | undefined, [enter, leave]: readonly [number, number]) =>
-    value !== undefined && value >= (verdict.degraded ? leave : enter);
-  const loss = over(input.loss_percent, rules.degraded_loss_percent);
-  const delay = over(input.rtt_ms, rules.degraded_rtt_ms);
-  const degraded = loss || delay;
-  if (degraded === verdict.degraded) return go({ ...verdict, rtt_ms: input.rtt_ms });
-  const detail = `loss ${Math.round(input.loss_percent ?? 0)} %, round trip ${Math.round(input.rtt_ms ?? 0)} ms`;
-  const next = {
-    ...noted(verdict, "quality", "echo", degraded ? ("bad" as const) : ("good" as const), detail, input.at_wall),
-    degraded,
-    rtt_ms: input.rtt_ms,
-  };
+    value !== undefined && value >= (verdict.poor ? leave : enter);
+  const poor = over(input.loss_percent, rules.degraded_loss_percent) || over(input.rtt_ms, rules.degraded_rtt_ms);
+  const dead_media = input.dead_media !== undefined;
+  let next: Verdict = { ...verdict, poor, dead_media, rtt_ms: input.rtt_ms };
+  if (dead_media !== verdict.dead_media) {
+    const detail = input.dead_media ?? "sound passes again, or nobody tried lately";
+    next = noted(next, "media", "media", dead_media ? "bad" : "unknown", detail, input.at_wall);
+  }
+  if (poor !== verdict.poor) {
+    const detail = `loss ${Math.round(input.loss_percent ?? 0)} %, round trip ${Math.round(input.rtt_ms ?? 0)} ms`;
+    next = noted(next, "quality", "echo", poor ? "bad" : "good", detail, input.at_wall);
+  }
   if (next.state !== "up" && next.state !== "degraded") return go(next);
-  return enter(next, degraded ? "degraded" : "up", input.at_ms);
+  return enter(next, goodState(next), input.at_ms);
 }
+
+const goodState = ({ poor, dead_media }: Verdict) => (poor || dead_media ? "degraded" : "up");
 
 function onTimeout(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { kind: "timeout" }): Step {
   const { at_ms } = input;
@@ -376,7 +390,7 @@ function down(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
     { do: "cancel", timer: "confirm" },
     { do: "cancel", timer: "hold_down" },
   ];
-  const next = { ...verdict, episode: undefined, good_since_ms: undefined, degraded: false };
+  const next = { ...verdict, episode: undefined, good_since_ms: undefined, poor: false, dead_media: false };
   if (verdict.state === "down") return go(next, ...quiet);
   const soon = verdict.returned_ms !== undefined && at_ms - verdict.returned_ms < rules.hold_down_max_ms;
   const retry: VerdictEffect = { do: "timer", timer: "retry", at_ms: at_ms + RETRY_MS };

@@ -23,6 +23,8 @@ export interface RoutingView {
       readonly id: string;
       readonly kind: "wan" | "lte" | "modem";
       readonly state: "up" | "degraded" | "suspect" | "down" | "unknown";
+      /** SIP passes and sound does not. */
+      readonly dead_media?: boolean | undefined;
     };
   }[];
 }

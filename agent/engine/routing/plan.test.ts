@@ -34,6 +34,13 @@ describe("emergency routes", () => {
     const made = planEmergency("911", config(["lte"]), view("normal", cloud, make("direct"), make("lte")));
     expect(trunksOf(made.steps)).toEqual(["lte", "cloud", "direct"]);
   });
+  test("where sound does not pass comes behind, but before what is down", () => {
+    const mute = make("mute", { path: { id: "wan", kind: "wan", state: "degraded", dead_media: true } });
+    const dead = make("dead", { path_state: "down" });
+    const made = planEmergency("911", config([]), view("normal", dead, mute, make("lte")));
+    expect(trunksOf(made.steps)).toEqual(["lte", "mute", "dead"]);
+    expect(made.steps).toMatchObject([{ last_resort: false }, { last_resort: false }, { last_resort: true }]);
+  });
   test("what is down comes last and is marked", () => {
     const made = planEmergency("911", config([]), view("normal", { ...cloud, state: "down" }, make("lte")));
     expect(made.steps).toMatchObject([

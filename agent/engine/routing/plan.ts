@@ -30,14 +30,16 @@ export function plan(request: CallRequest, config: SiteConfig, view: RoutingView
 }
 
 /**
- * Trunks for an emergency call: in the configured order, then the PBXs and trunks that may carry it; what is down comes
- * last and is tried when nothing else answers. The mode does not matter, a drill neither.
+ * Trunks for an emergency call: in the configured order, then the PBXs and trunks that may carry it; where sound is known
+ * not to pass comes behind, and what is down comes last and is tried when nothing else answers. The mode does not matter, a drill neither.
  */
 export function planEmergency(digits: string, config: SiteConfig, view: RoutingView): RoutePlan {
   const ordered = emergencyTrunks(config, view);
-  const steps = [...ordered.filter((each) => !isDown(each)), ...ordered.filter(isDown)].map(
-    (each): RouteStep => ({ kind: "trunk", trunk: each.id, number: digits, last_resort: isDown(each) }),
-  );
+  // A PSAP that answers and hears nothing is worse than one that is asked a moment later.
+  const rank = (each: TrunkView) => (isDown(each) ? 2 : each.path.dead_media ? 1 : 0);
+  const steps = [0, 1, 2]
+    .flatMap((wanted) => ordered.filter((each) => rank(each) === wanted))
+    .map((each): RouteStep => ({ kind: "trunk", trunk: each.id, number: digits, last_resort: isDown(each) }));
   return {
     kind: "emergency",
     steps,

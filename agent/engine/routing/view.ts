@@ -11,7 +11,12 @@ export function routingView(mode: Mode, trunks: Trunks, lost: ReadonlySet<string
       kind,
       roles,
       state: health.state,
-      path: { id: path.id, kind: path.kind, state: lost.has(path.id) ? "down" : path.health.state },
+      path: {
+        id: path.id,
+        kind: path.kind,
+        state: lost.has(path.id) ? "down" : path.health.state,
+        dead_media: path.dead_media,
+      },
     })),
   };
 }
