@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { buildResponse } from "../messages/build.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../messages/message.ts";
+import { hasParam } from "../messages/params.ts";
 import { type ParseError, parseMessage } from "../messages/parse.ts";
 import { printMessage } from "../messages/print.ts";
 import { topVia } from "../messages/via.ts";
@@ -23,12 +24,14 @@ import {
   type TransportLayer,
   type TransportLimits,
 } from "./transport.ts";
-import { responseTarget, stampReceived } from "./via-route.ts";
+import { defaultPort, responseTarget, stampReceived } from "./via-route.ts";
 
 export interface SipTransportOptions {
   readonly clock: Clock;
   readonly datagrams: DatagramAdapter;
   readonly streams: StreamAdapter;
+  /** TLS; left out where there is none. */
+  readonly secure?: StreamAdapter;
   readonly allow?: AllowGuard;
   readonly limits?: Partial<TransportLimits>;
   /** Runs something after the caller has returned. Default: the runtime's microtask queue. */
@@ -54,6 +57,7 @@ export class SipTransport implements TransportLayer {
       slow: 0,
       framing: 0,
       connection_limit: 0,
+      handshake: 0,
       send_error: 0,
       socket_error: 0,
     } satisfies Record<DropReason, number>,
@@ -88,13 +92,13 @@ export class SipTransport implements TransportLayer {
 
   async listen(at: ListenAt): Promise<Listener> {
     const address = canonicalAddress(at.address);
-    if (address === undefined || at.protocol === "tls") {
+    if (address === undefined || (at.protocol === "tls" && this.#options.secure === undefined)) {
       throw new HoldfastError("sip.listen", `${at.protocol} ${at.address}:${at.port} cannot be listened on`);
     }
     this.#options.allow?.("listen", address);
     const local = { address, port: at.port };
     try {
-      return at.protocol === "udp" ? await this.#bind(local) : await this.#listenStream(at.protocol, local);
+      return at.protocol === "udp" ? await this.#bind(local) : await this.#listenStream(at.protocol, local, at.tls);
     } catch (error) {
       const { detail } = transportError(error);
       throw new HoldfastError("sip.listen", `${at.protocol} ${at.address}:${at.port}: ${detail}`, error);
@@ -124,8 +128,14 @@ export class SipTransport implements TransportLayer {
     };
   }
 
-  async #listenStream(protocol: Protocol, local: Endpoint): Promise<Listener> {
-    const server = await this.#options.streams.listen(local, (accepted) => this.#accept(protocol, accepted));
+  /** The sockets of a stream protocol. */
+  #adapter(protocol: Protocol): StreamAdapter | undefined {
+    return protocol === "tls" ? this.#options.secure : this.#options.streams;
+  }
+
+  async #listenStream(protocol: Protocol, local: Endpoint, tls: string | undefined): Promise<Listener> {
+    const adapter = this.#adapter(protocol) ?? this.#options.streams;
+    const server = await adapter.listen(local, (accepted) => this.#accept(protocol, tls, accepted), tls);
     const listener: StreamListener = { protocol, server };
     this.#servers.push(listener);
     return {
@@ -140,12 +150,16 @@ export class SipTransport implements TransportLayer {
     };
   }
 
-  #accept(protocol: Protocol, { local, remote, socket }: AcceptedStream): StreamEvents | undefined {
+  #accept(
+    protocol: Protocol,
+    tls: string | undefined,
+    { local, remote, socket, peer }: AcceptedStream,
+  ): StreamEvents | undefined {
     if (!this.#streams.admits(remote.address)) {
       this.counters.dropped.connection_limit++;
       return undefined;
     }
-    const flow = this.#newStream(protocol, local, remote, true);
+    const flow = this.#newStream({ protocol, local, remote, inbound: true, tls, peer });
     flow.attach(socket);
     return flow.events;
   }
@@ -168,7 +182,6 @@ export class SipTransport implements TransportLayer {
         `${destination.address} from ${destination.local_address ?? "any"} is no pair of addresses`,
       );
     }
-    if (protocol === "tls") return none("EUNSUPPORTED", "TLS is not there yet");
     if (protocol === "udp") {
       const binding = this.#bindingFor(address, localAddress, destination.local_port);
       if (binding === undefined) {
@@ -177,10 +190,26 @@ export class SipTransport implements TransportLayer {
       }
       return this.#datagramFlow(binding, { address, port });
     }
-    const known = this.#streams.find(protocol, { address, port }, localAddress, destination.local_port);
+    const { tls } = destination;
+    const remote = { address, port };
+    const known = this.#streams.find({
+      protocol,
+      remote,
+      address: localAddress,
+      port: destination.local_port,
+      tls: protocol === "tls" ? tls : undefined,
+    });
     if (known !== undefined) return known;
+    const adapter = this.#adapter(protocol);
+    if (adapter === undefined) return none("EUNSUPPORTED", "there is no TLS here");
+    if (protocol === "tls" && tls === undefined) {
+      return none(
+        "ECLOSED",
+        `the TLS connection of ${address} port ${port} is gone, and only its own side can make one`,
+      );
+    }
     this.#options.allow?.("connect", address);
-    return this.#connect(protocol, { address, port }, localAddress, destination.local_port);
+    return this.#connect(adapter, protocol, remote, destination);
   }
 
   #datagramFlow(binding: DatagramBinding, to: Endpoint): DatagramFlow {
@@ -207,16 +236,19 @@ export class SipTransport implements TransportLayer {
     return best;
   }
 
-  #connect(protocol: Protocol, remote: Endpoint, address: string | undefined, port: number | undefined): StreamFlow {
+  #connect(adapter: StreamAdapter, protocol: Protocol, remote: Endpoint, destination: Destination): StreamFlow {
     const unspecified = ipFamily(remote.address) === 6 ? "::" : "0.0.0.0";
+    const { local_port: port, tls } = destination;
+    const address = destination.local_address === undefined ? undefined : canonicalAddress(destination.local_address);
     const local = { address: address ?? unspecified, port: port ?? 0 };
-    const flow = this.#newStream(protocol, local, remote, false);
+    const flow = this.#newStream({ protocol, local, remote, inbound: false, tls, peer: undefined });
     flow.attach(
-      this.#options.streams.connect(
+      adapter.connect(
         {
           remote,
           ...(address === undefined ? {} : { local_address: address }),
           ...(port === undefined ? {} : { local_port: port }),
+          ...(tls === undefined ? {} : { policy: tls }),
         },
         flow.events,
       ),
@@ -224,13 +256,10 @@ export class SipTransport implements TransportLayer {
     return flow;
   }
 
-  #newStream(protocol: Protocol, local: Endpoint, remote: Endpoint, inbound: boolean): StreamFlow {
+  #newStream(stream: Pick<StreamFlow, "protocol" | "local" | "remote" | "inbound" | "tls" | "peer">): StreamFlow {
     const flow = new StreamFlow({
-      id: `${protocol}:${++this.#streamCount}`,
-      protocol,
-      local,
-      remote,
-      inbound,
+      ...stream,
+      id: `${stream.protocol}:${++this.#streamCount}`,
       clock: this.#options.clock,
       limits: this.#limits,
       owner: this.#streamOwner,
@@ -291,7 +320,12 @@ export class SipTransport implements TransportLayer {
       return flow;
     try {
       if (flow instanceof DatagramFlow) return this.#datagramFlow(flow.binding, target);
-      return this.flowTo({ protocol: flow.protocol, ...target, local_address: flow.local.address });
+      return this.flowTo({
+        protocol: flow.protocol,
+        ...target,
+        local_address: flow.local.address,
+        ...(flow.tls === undefined ? {} : { tls: flow.tls }),
+      });
     } catch (error) {
       const { detail } = transportError(error);
       return new NoFlow(flow.protocol, flow.local, target, { code: "EFORBIDDEN", detail });
@@ -363,7 +397,15 @@ export class SipTransport implements TransportLayer {
       this.counters.dropped.no_via++;
       return;
     }
+    if (message.kind === "request" && flow instanceof StreamFlow && isReusable(flow)) this.#learnAlias(message, flow);
     this.#call(this.#onMessage, message, flow, bytes);
+  }
+
+  /** RFC 5923 §5: `alias` in the Via of a peer that has proven who it is. */
+  #learnAlias(request: SipRequest, flow: StreamFlow): void {
+    const via = topVia(request);
+    if (via === undefined || !hasParam(via.params, "alias")) return;
+    this.#streams.alias(flow, { address: flow.remote.address, port: via.port ?? defaultPort(flow.protocol) });
   }
 
   #malformed(error: ParseError, flow: Flow): void {
@@ -406,4 +448,9 @@ export class SipTransport implements TransportLayer {
       }
     }
   }
+}
+
+/** Only where mutual TLS has proven the peer's domain may its connection stand for its listening port. */
+function isReusable({ inbound, tls, peer }: StreamFlow): boolean {
+  return inbound && tls !== undefined && peer !== undefined && peer.domains.length > 0;
 }

@@ -1,4 +1,5 @@
 import type { Endpoint, TransportError } from "./flow.ts";
+import type { PeerIdentity } from "./tls-policy.ts";
 
 /** What the transport needs of the operating system's sockets. The network adapters and the in-memory network give it. */
 export interface DatagramAdapter {
@@ -21,8 +22,12 @@ export interface DatagramSocket {
 }
 
 export interface StreamAdapter {
-  /** Rejects with the kernel's error. */
-  listen(local: Endpoint, accept: (accepted: AcceptedStream) => StreamEvents | undefined): Promise<StreamServer>;
+  /** Rejects with the kernel's error. `policy`: over TLS, the name of the one that holds here. */
+  listen(
+    local: Endpoint,
+    accept: (accepted: AcceptedStream) => StreamEvents | undefined,
+    policy?: string,
+  ): Promise<StreamServer>;
   /** Starts connecting; writing is allowed at once and waits for the connection. Never throws. */
   connect(to: StreamTarget, events: StreamEvents): StreamSocket;
 }
@@ -31,6 +36,8 @@ export interface StreamTarget {
   readonly remote: Endpoint;
   readonly local_address?: string;
   readonly local_port?: number;
+  /** Over TLS: the name of the policy that the peer has to meet. */
+  readonly policy?: string;
 }
 
 /** A connection that came in; `accept` returns undefined to refuse it. */
@@ -38,10 +45,13 @@ export interface AcceptedStream {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly socket: StreamSocket;
+  /** Over TLS, where a certificate was asked for: whom it proves. */
+  readonly peer?: PeerIdentity;
 }
 
 export interface StreamEvents {
-  connected(local: Endpoint): void;
+  /** `peer`: over TLS, whom it has proven to be. */
+  connected(local: Endpoint, peer?: PeerIdentity): void;
   data(bytes: Uint8Array): void;
   /** Once, last: with the error when the connection did not end in order. */
   closed(error: TransportError | undefined): void;

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { Endpoint, Flow, Protocol, TransportError } from "./flow.ts";
 import { type BrokenReason, StreamFramer } from "./framing.ts";
 import type { StreamEvents, StreamSocket } from "./sockets.ts";
+import type { PeerIdentity } from "./tls-policy.ts";
 import type { TransportLimits } from "./transport.ts";
 
 /** What a connection tells its owner. */
@@ -15,7 +16,7 @@ export interface StreamOwner {
 
 const CRLF = Buffer.from("\r\n");
 
-/** One TCP (later TLS) connection: framing, keep-alive, time limits. */
+/** One TCP or TLS connection: framing, keep-alive, time limits. */
 export class StreamFlow implements Flow {
   readonly id: string;
   readonly protocol: Protocol;
@@ -23,6 +24,8 @@ export class StreamFlow implements Flow {
   readonly remote: Endpoint;
   /** True when the peer opened it. */
   readonly inbound: boolean;
+  readonly tls: string | undefined;
+  #peer: PeerIdentity | undefined;
   #local: Endpoint;
   #connected: boolean;
   #closed = false;
@@ -42,6 +45,8 @@ export class StreamFlow implements Flow {
     readonly local: Endpoint;
     readonly remote: Endpoint;
     readonly inbound: boolean;
+    readonly tls: string | undefined;
+    readonly peer: PeerIdentity | undefined;
     readonly clock: Clock;
     readonly limits: TransportLimits;
     readonly owner: StreamOwner;
@@ -51,6 +56,8 @@ export class StreamFlow implements Flow {
     this.#local = options.local;
     this.remote = options.remote;
     this.inbound = options.inbound;
+    this.tls = options.tls;
+    this.#peer = options.peer;
     this.#connected = options.inbound;
     this.#clock = options.clock;
     this.#limits = options.limits;
@@ -59,6 +66,10 @@ export class StreamFlow implements Flow {
 
   get local(): Endpoint {
     return this.#local;
+  }
+
+  get peer(): PeerIdentity | undefined {
+    return this.#peer;
   }
 
   get connected(): boolean {
@@ -81,11 +92,12 @@ export class StreamFlow implements Flow {
 
   /** The socket's events, to be given to the adapter. */
   readonly events: StreamEvents = {
-    connected: (local) => {
+    connected: (local, peer) => {
       if (this.#closed) return;
       this.#deadline?.cancel();
       this.#deadline = undefined;
       this.#local = local;
+      this.#peer = peer;
       this.#connected = true;
     },
     data: (bytes) => this.#data(bytes),

@@ -5,7 +5,7 @@ import { canonicalAddress } from "./ip-address.ts";
 import { type StreamAdapter, type StreamEvents, type StreamSocket, transportError } from "./sockets.ts";
 
 /** Idle time after which the kernel begins to ask whether the peer is still there. */
-const KEEP_ALIVE_MS = 30_000;
+export const KEEP_ALIVE_MS = 30_000;
 
 export const tcpSockets: StreamAdapter = {
   listen(local, accept) {
@@ -19,7 +19,7 @@ export const tcpSockets: StreamAdapter = {
           if (events === undefined) {
             socket.on("error", () => {});
             socket.destroy();
-          } else follow(socket, events);
+          } else followSocket(socket, events);
         },
       );
       server.once("error", reject);
@@ -54,7 +54,7 @@ export const tcpSockets: StreamAdapter = {
         const ends = endsOf(socket);
         if (ends !== undefined) events.connected(ends.local);
       });
-      follow(socket, events);
+      followSocket(socket, events);
       return streamSocket(socket);
     } catch (error) {
       // A port out of range and the like.
@@ -64,7 +64,8 @@ export const tcpSockets: StreamAdapter = {
   },
 };
 
-function follow(socket: Socket, events: StreamEvents): void {
+/** Passes a socket's events on. */
+export function followSocket(socket: Socket, events: StreamEvents): void {
   let error: TransportError | undefined;
   socket.on("data", (bytes) => events.data(bytes));
   socket.on("error", (cause) => {
@@ -78,7 +79,7 @@ function follow(socket: Socket, events: StreamEvents): void {
   });
 }
 
-function streamSocket(socket: Socket): StreamSocket {
+export function streamSocket(socket: Socket): StreamSocket {
   return {
     get buffered() {
       return socket.writableLength;
@@ -89,7 +90,8 @@ function streamSocket(socket: Socket): StreamSocket {
   };
 }
 
-function endsOf(socket: Socket): { local: Endpoint; remote: Endpoint } | undefined {
+/** Undefined when the peer is gone already. */
+export function endsOf(socket: Socket): { local: Endpoint; remote: Endpoint } | undefined {
   const { localAddress, localPort, remoteAddress, remotePort } = socket;
   if (
     localAddress === undefined ||

@@ -5,7 +5,7 @@ import type { Destination, Endpoint, Flow, Protocol, TransportError } from "./fl
 /** The transport layer (RFC 3261 §18) as the layers above see it. */
 export interface TransportLayer {
   /**
-   * Opens a local socket for UDP datagrams or TCP connections. Port 0 takes a free one. Rejects with a
+   * Opens a local socket for UDP datagrams or TCP or TLS connections. Port 0 takes a free one. Rejects with a
    * `HoldfastError` `sip.listen`, or with whatever the guard throws.
    */
   listen(at: ListenAt): Promise<Listener>;
@@ -52,6 +52,8 @@ export interface ListenAt {
   readonly protocol: Protocol;
   readonly address: string;
   readonly port: number;
+  /** Over TLS: the name of the policy that holds here. */
+  readonly tls?: string;
 }
 
 export interface Listener {
@@ -85,6 +87,8 @@ export type DropReason =
   | "framing"
   /** A connection above the limits. */
   | "connection_limit"
+  /** A TLS handshake that failed, took too long or was one of too many. */
+  | "handshake"
   /** Sending failed. */
   | "send_error"
   /** The operating system reported an error on a socket. */
