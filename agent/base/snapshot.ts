@@ -26,6 +26,10 @@ export interface Binding {
   readonly trust: Trust;
   /** Wall ms when the cloud last accepted it; undefined when it never did. */
   readonly cloud_accepted_wall: number | undefined;
+  /** The PBX target that did. */
+  readonly cloud_target?: string | undefined;
+  /** Wall ms since when the box alone vouches for it; undefined while the cloud does. */
+  readonly held_since_wall?: number | undefined;
   /** Id in our Path or rewritten contact. */
   readonly flow_token: string;
 }
@@ -52,6 +56,10 @@ export interface Snapshot {
   readonly callbacks: readonly CallbackEntry[];
   /** Learned p99 of INVITE to first response, by trunk id, ms. */
   readonly first_response_p99_ms: Readonly<Record<string, number>>;
+  /** By which wall time the bindings' own were written; the clock may have been set between that and `written_wall`. */
+  readonly bindings_wall?: number | undefined;
+  /** What the engine seals its flow tokens with, base64: the cloud's Paths outlive a power cut by it. */
+  readonly token_key?: string | undefined;
 }
 
 export function configHash(config: SiteConfig): string {

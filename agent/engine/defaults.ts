@@ -135,6 +135,7 @@ export function defaultConfig(
     locations: [],
     people: [],
     failover: { hold_down_ms: 30_000, hold_down_max_ms: 600_000, return_when: "stable", return_at: "02:30" },
+    registrar: { stuck_after_s: 90 },
     media: { port_min: 20_000, port_max: 21_999 },
     noc: { brokers: [], acknowledge: "application", heartbeat_wan_ms: 30_000, heartbeat_lte_ms: 300_000 },
     modems: [],

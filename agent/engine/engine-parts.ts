@@ -129,6 +129,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
       counters.count("register_challenges");
       strangers.seen(source);
     },
+    absorbed: () => counters.count("registers_absorbed"),
   });
   const media = new ProxyMedia({ relay, alarms, log });
   const dialogs = new ProxiedDialogs(own);

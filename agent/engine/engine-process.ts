@@ -23,6 +23,8 @@ const STATUS_MS = 2000;
 const STATUS_COALESCE_MS = 200;
 const BINDINGS_URGENT_MS = 100;
 const BINDINGS_RELAXED_MS = 5000;
+/** Refreshes alone wear the disk no more than once a minute: after a power cut they are forgiven two (binding-store.ts). */
+const BINDINGS_TO_DISK_MS = 60_000;
 const LEARNED_MS = 60_000;
 const RELOAD_TRY_MS = 500;
 const LEARNED_MAX = 2;
@@ -63,6 +65,7 @@ export class EngineProcess {
   #stopping = false;
   #statusTimer: Timer | undefined;
   #bindingsTimer: { readonly due_ms: number; readonly timer: Timer } | undefined;
+  #bindingsToDisk_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: EngineProcessOptions) {
     this.#options = options;
@@ -74,7 +77,7 @@ export class EngineProcess {
     this.#first = "snapshot" in read ? read.snapshot : undefined;
     this.#broken = "broken" in read ? read.broken : undefined;
     this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));
-    this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"));
+    this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"), this.#first?.token_key);
     this.#events = createEventFactory(
       clock,
       () => {
@@ -184,30 +187,37 @@ export class EngineProcess {
     this.#bindingsTimer?.timer.cancel();
     const timer = clock.after(due_ms - clock.now(), () => {
       this.#bindingsTimer = undefined;
-      this.#sendBindings();
+      this.#sendBindings(urgent);
     });
     this.#bindingsTimer = { due_ms, timer };
     this.#statusSoon();
   }
 
-  #sendBindings(): void {
+  /** To the tmpfs always, for an engine that is killed; to `site`'s disk when somebody came or went, else now and then. */
+  #sendBindings(urgent = true): void {
     if (this.#engine === undefined) return;
+    const { clock } = this.#options;
     const { bindings, callbacks, bindings_written_wall: written_wall } = this.#engine.inheritance();
     try {
       writeKept(this.#keptFile, { written_wall, bindings, callbacks });
     } catch (error) {
       this.#options.log.warn("the bindings could not be kept", { error: errorText(error) });
     }
-    this.#link.telemetry("engine.bindings", { bindings, callbacks });
+    if (!urgent && clock.now() - this.#bindingsToDisk_ms < BINDINGS_TO_DISK_MS) return;
+    this.#bindingsToDisk_ms = clock.now();
+    const token_key = Buffer.from(this.#tokenKey).toString("base64");
+    this.#link.telemetry("engine.bindings", { bindings, callbacks, written_wall, token_key });
   }
 
   /** The engine's own file is newer than the snapshot unless the machine was off. */
   #fromFiles(): Inheritance {
     const kept = readKept(this.#keptFile);
-    const newest = kept !== undefined && kept.written_wall >= (this.#first?.written_wall ?? 0) ? kept : this.#first;
+    const onDisk_wall = this.#first?.bindings_wall ?? this.#first?.written_wall ?? 0;
+    const isNewer = kept !== undefined && kept.written_wall >= onDisk_wall;
+    const newest = isNewer ? kept : this.#first;
     return {
       bindings: newest?.bindings ?? [],
-      bindings_written_wall: newest?.written_wall ?? 0,
+      bindings_written_wall: isNewer ? kept.written_wall : onDisk_wall,
       callbacks: newest?.callbacks ?? [],
       first_response_p99_ms: this.#first?.first_response_p99_ms ?? {},
     };

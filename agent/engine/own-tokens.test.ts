@@ -53,7 +53,20 @@ test("the key is the same for the next process of the same boot", () => {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-key-"));
   try {
     const file = join(folder, "run", "engine.key");
-    expect(loadTokenKey(file)).toEqual(Buffer.from(loadTokenKey(file)));
+    expect(loadTokenKey(file, undefined)).toEqual(Buffer.from(loadTokenKey(file, undefined)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("after a power cut the key is the one that was kept beside the bindings; a damaged one is not taken", () => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-key-"));
+  try {
+    const key = Buffer.alloc(32, 9);
+    expect(Buffer.from(loadTokenKey(join(folder, "a.key"), key.toString("base64")))).toEqual(key);
+    expect(loadTokenKey(join(folder, "b.key"), "short")).toHaveLength(32);
+    // The one of this boot is newer than any that was kept.
+    expect(Buffer.from(loadTokenKey(join(folder, "a.key"), "short"))).toEqual(key);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -64,7 +77,7 @@ test("without a place for the key there is a key all the same", () => {
   try {
     const file = join(folder, "engine.key");
     mkdirSync(file);
-    expect(loadTokenKey(file)).toHaveLength(32);
+    expect(loadTokenKey(file, undefined)).toHaveLength(32);
   } finally {
     rmSync(folder, { recursive: true });
   }

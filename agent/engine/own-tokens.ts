@@ -108,15 +108,19 @@ function parse(body: string): OwnToken | undefined {
 const pack = (address: string) => address.replaceAll(".", "-").replaceAll(":", "_");
 const unpack = (text: string) => text.replaceAll("-", ".").replaceAll("_", ":");
 
-/** The key that outlives this process: kept in a file of the run directory, which is a tmpfs. */
-export function loadTokenKey(file: string): Uint8Array {
+/**
+ * The key that outlives this process: kept in a file of the run directory, which is a tmpfs, and by `site` beside the
+ * bindings whose tokens it seals (`kept`, base64), since the cloud goes on using their Paths after a power cut.
+ */
+export function loadTokenKey(file: string, kept: string | undefined): Uint8Array {
   try {
     const kept = readFileSync(file);
     if (kept.length === 32) return kept;
   } catch {
     // The first start since the machine booted.
   }
-  const key = randomBytes(32);
+  const before = Buffer.from(kept ?? "", "base64");
+  const key = before.length === 32 ? before : randomBytes(32);
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, key, { mode: 0o600 });

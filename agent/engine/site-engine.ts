@@ -168,7 +168,9 @@ export class SiteEngine {
     this.#net = new NetWatch(shared);
     this.#mediaWatch = new MediaWatch({ clock, log, relay, paths: this.#paths.all() });
     calls.adoptCallbacks(before.callbacks);
-    this.#parts.store.restore(before.bindings, before.bindings_written_wall);
+    this.#parts.store.restore(before.bindings, before.bindings_written_wall, {
+      trusted: clockQuality(clock.wall()) === "synchronised",
+    });
   }
 
   /** Serves the LAN when this resolves; whatever cannot be opened yet is tried again. */

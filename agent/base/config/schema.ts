@@ -369,6 +369,25 @@ export const SiteConfig = Type.Object(
       },
       { title: "Failover", default: {}, ...closed },
     ),
+    registrar: Type.Object(
+      {
+        lan_expires_s: Type.Optional(
+          Type.Integer({
+            title: "Phones refresh at the box this often, and the PBX hears of them at half of its own expiry",
+            minimum: 30,
+            maximum: 3600,
+            description: "left out: every REGISTER goes to the PBX, and its expiry to the phone",
+          }),
+        ),
+        stuck_after_s: Type.Integer({
+          title: "A phone that the PBX has not got back so long after the return is called stuck",
+          minimum: 60,
+          maximum: 86400,
+          default: 90,
+        }),
+      },
+      { title: "Registrar", default: {}, ...closed },
+    ),
     media: Type.Object(
       {
         port_min: Type.Integer({ title: "First RTP port", minimum: 1024, maximum: 65000, default: 20000 }),

@@ -12,7 +12,14 @@ export interface Telemetry {
   "engine.status": EngineStatus;
   "cellular.status": CellularStatus;
   /** The whole mirror, so that `site` can write it into the next snapshot. */
-  "engine.bindings": { readonly bindings: readonly Binding[]; readonly callbacks: readonly CallbackEntry[] };
+  "engine.bindings": {
+    readonly bindings: readonly Binding[];
+    readonly callbacks: readonly CallbackEntry[];
+    /** See {@link Snapshot.bindings_wall}. */
+    readonly written_wall?: number;
+    /** See {@link Snapshot.token_key}. */
+    readonly token_key?: string;
+  };
   "engine.learned": { readonly first_response_p99_ms: Readonly<Record<string, number>> };
   "site.snapshot": Snapshot;
   /** From the practice world: how its cable is, on connecting and on every change. */

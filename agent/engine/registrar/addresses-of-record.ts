@@ -1,5 +1,6 @@
 import type { SiteConfig } from "../../base/config/schema.ts";
 import { escapeUser, parseUri, type SipUri, userOf } from "../../sip/messages/uri.ts";
+import { inBrackets } from "../../sip/transport/ip-address.ts";
 
 /**
  * Addresses of record (RFC 3261 §10.3 step 5) in one canonical writing. The cloud's domains and the names and addresses
@@ -13,9 +14,11 @@ export class AddressesOfRecord {
 
   constructor(config: SiteConfig) {
     for (const pbx of config.pbx_targets) this.#domains.add(pbx.domain.toLowerCase());
+    // Phones that were set up with the PBX's own name or address as their domain.
+    for (const { host } of config.pbx_targets) this.#domains.add(inBrackets(host.toLowerCase()));
     for (const name of config.box.sip_names) this.#domains.add(name.toLowerCase());
     for (const lan of config.lans) {
-      this.#domains.add(lan.address.includes(":") ? `[${lan.address.toLowerCase()}]` : lan.address);
+      this.#domains.add(inBrackets(lan.address.toLowerCase()));
     }
     this.#domain = config.pbx_targets[0]?.domain.toLowerCase() ?? config.lans[0]?.address ?? "localhost";
     for (const extension of config.extensions) {
@@ -34,9 +37,9 @@ export class AddressesOfRecord {
     return `sip:${escapeUser(user)}@${this.#domains.has(host) ? this.#domain : host}`;
   }
 
-  /** Whether a host is the cloud's or the box's own. */
-  isOurs(host: string): boolean {
-    return this.#domains.has(host.toLowerCase());
+  /** Whether a canonical address of record is in a domain that the box can answer for. */
+  isServed(aor: string): boolean {
+    return parseUri(aor)?.host === this.#domain;
   }
 
   /** The extension behind a canonical address of record. */

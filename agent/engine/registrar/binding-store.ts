@@ -16,16 +16,23 @@ const LONGEST_MS = 7 * 24 * 3_600_000;
 export type RemovalReason = "expired" | "unregistered" | "replaced";
 
 export type BindingChange =
-  | { readonly kind: "added" | "refreshed"; readonly binding: Binding }
+  /** `moved`: refreshed, but calls to it now leave in another way. */
+  | { readonly kind: "added" | "refreshed" | "moved"; readonly binding: Binding }
   | { readonly kind: "removed"; readonly binding: Binding; readonly reason: RemovalReason };
 
 interface Entry {
-  binding: Binding;
+  readonly binding: Binding;
   /** Monotonic ms at which it lapses: a wall clock that is set must not unregister anybody. */
   lapses_ms: number;
+  /** Monotonic ms by which the phone has been told to refresh; before `lapses_ms` where the cloud granted longer. */
+  readonly due_ms: number;
+  /** Monotonic ms at which the cloud last accepted it, for the same reason. */
+  readonly accepted_ms: number | undefined;
   live: boolean;
+  /** The contact's preference among its neighbours (RFC 3261 §20.10), 0 to 1. */
+  readonly q: number;
   /** Order of the last registration; higher is newer. */
-  order: number;
+  readonly order: number;
 }
 
 /**
@@ -55,17 +62,21 @@ export class BindingStore implements Contacts {
 
   /**
    * Gives back what a snapshot kept; what is there already is newer and stays. What had lapsed when the snapshot was
-   * written is remembered only; what was live then is live again.
+   * written is remembered only; what was live then is live again. How long the box was off is known only by a clock that
+   * is right: by any other, expiry goes on from where it stood, since a ghost that rings nobody costs less than a phone.
    */
-  restore(bindings: readonly Binding[], written_wall: number): void {
-    const wall = this.#clock.wall();
+  restore(bindings: readonly Binding[], written_wall: number, clock: { readonly trusted: boolean }): void {
+    const away_ms = clock.trusted ? Math.max(0, this.#clock.wall() - written_wall) : 0;
+    const now = this.#clock.now();
     for (const binding of bindings) {
       if (this.#count >= BINDINGS_MAX || this.find(binding.aor, binding.contact) !== undefined) continue;
-      const left = binding.expires_wall - wall;
-      if (left < -MEMORY_MS) continue;
+      const left = binding.expires_wall - written_wall - away_ms;
       const live = binding.expires_wall > written_wall;
+      if (!live && left < -MEMORY_MS) continue;
       const lives_ms = live ? Math.min(Math.max(left, RESTORE_GRACE_MS), LONGEST_MS) : Math.min(left, 0);
-      this.#add({ binding, lapses_ms: this.#clock.now() + lives_ms, live, order: this.#order++ });
+      const accepted = binding.cloud_accepted_wall;
+      const accepted_ms = accepted === undefined ? undefined : now - away_ms - Math.max(0, written_wall - accepted);
+      this.#add(this.#entryOf(binding, lives_ms, live, accepted_ms));
     }
   }
 
@@ -74,12 +85,23 @@ export class BindingStore implements Contacts {
     return aor === undefined ? [] : this.ofAor(aor);
   }
 
-  /** Live ones, newest first. */
+  /** Live ones, the preferred first (RFC 3261 §16.6), the newest of equal ones first. */
   ofAor(aor: string): readonly Binding[] {
     return (this.#byAor.get(aor) ?? [])
       .filter((entry) => this.#isLive(entry))
-      .sort((a, b) => b.order - a.order)
+      .sort((a, b) => b.q - a.q || b.order - a.order)
       .map((entry) => entry.binding);
+  }
+
+  /** Until it lapses; 0 for one that has, or is not here. */
+  left_ms({ aor, contact }: Pick<Binding, "aor" | "contact">): number {
+    const entry = this.#entry(aor, contact);
+    return entry === undefined || !this.#isLive(entry) ? 0 : entry.lapses_ms - this.#clock.now();
+  }
+
+  /** Wall ms at which it lapses, by the wall clock as it is now. */
+  expiresWall(binding: Pick<Binding, "aor" | "contact">): number {
+    return Math.round(this.#clock.wall() + this.left_ms(binding));
   }
 
   bySource(address: string, port: number): Binding | undefined {
@@ -134,8 +156,12 @@ export class BindingStore implements Contacts {
     const now = this.#clock.now();
     const all: Binding[] = [];
     for (const entries of this.#byAor.values()) {
-      for (const { binding, lapses_ms } of entries) {
-        all.push({ ...binding, expires_wall: Math.round(wall + lapses_ms - now) });
+      for (const { binding, lapses_ms, accepted_ms } of entries) {
+        all.push({
+          ...binding,
+          expires_wall: Math.round(wall + lapses_ms - now),
+          cloud_accepted_wall: accepted_ms === undefined ? undefined : Math.round(wall + accepted_ms - now),
+        });
       }
     }
     return all;
@@ -152,28 +178,72 @@ export class BindingStore implements Contacts {
 
   /** Those whom the cloud accepted within the memory, live or lapsed, of one address of record and source address. */
   acceptedFrom(aor: string, address: string): readonly Binding[] {
-    const since = this.#clock.wall() - MEMORY_MS;
+    const since = this.#clock.now() - MEMORY_MS;
     return (this.#byAor.get(aor) ?? [])
-      .map((entry) => entry.binding)
-      .filter((binding) => binding.source_address === address && (binding.cloud_accepted_wall ?? 0) > since);
+      .filter(({ binding, accepted_ms }) => binding.source_address === address && (accepted_ms ?? since) > since)
+      .map((entry) => entry.binding);
   }
 
-  /** False when the store is full. A device that comes back with another contact replaces its old one. */
-  put(binding: Binding, lives_ms: number): boolean {
+  /** Live ones that a new registration would take the place of: it is the same contact, or the same device. */
+  replacedBy(
+    binding: Pick<Binding, "aor" | "contact" | "contact_params" | "instance" | "call_id">,
+  ): readonly Binding[] {
+    return (this.#byAor.get(binding.aor) ?? [])
+      .filter((entry) => this.#isLive(entry) && sameContact(entry.binding, binding))
+      .map((entry) => entry.binding);
+  }
+
+  /**
+   * False when the store is full. A device that comes back with another contact replaces its old one, unless
+   * `keeps_others`: then others are what somebody else says. `told_ms`: the expiry that the phone hears, where it is shorter.
+   */
+  put(
+    binding: Binding,
+    lives_ms: number,
+    { told_ms = lives_ms, keeps_others = false }: { readonly told_ms?: number; readonly keeps_others?: boolean } = {},
+  ): boolean {
     const entries = this.#byAor.get(binding.aor) ?? [];
-    const old = entries.find((entry) => sameContact(entry.binding, binding));
-    if (old === undefined) {
+    const olds = entries.filter(({ binding: old }) =>
+      keeps_others ? sameContactUri(old.contact, binding.contact) : sameContact(old, binding),
+    );
+    if (olds.length === 0) {
       if (entries.length >= BINDINGS_PER_AOR) {
         const lapsed = entries.find((entry) => !this.#isLive(entry));
         if (lapsed === undefined) return false;
         this.#drop(lapsed);
       }
       if (!this.makeRoom(1)) return false;
-    } else this.#drop(old);
-    const entry: Entry = { binding, lapses_ms: this.#clock.now() + lives_ms, live: true, order: this.#order++ };
-    this.#add(entry);
-    this.#onChange({ kind: old?.live === true ? "refreshed" : "added", binding });
+    }
+    for (const old of olds) this.#drop(old);
+    const accepted = binding.cloud_accepted_wall;
+    const unchanged = olds.find((old) => old.binding.cloud_accepted_wall === accepted);
+    const accepted_ms =
+      accepted === undefined
+        ? undefined
+        : (unchanged?.accepted_ms ?? this.#clock.now() - Math.max(0, this.#clock.wall() - accepted));
+    this.#add(this.#entryOf(binding, lives_ms, true, accepted_ms, told_ms));
+    const live = olds.filter((old) => old.live);
+    const same = live.find((old) => sameContactUri(old.binding.contact, binding.contact));
+    for (const old of live) {
+      if (old !== same) this.#onChange({ kind: "removed", binding: old.binding, reason: "replaced" });
+    }
+    const moved = same !== undefined && same.binding.flow_token !== binding.flow_token;
+    this.#onChange({ kind: same === undefined ? "added" : moved ? "moved" : "refreshed", binding });
     return true;
+  }
+
+  /** The phone has refreshed and is told to do so again in `told_ms`; what the cloud granted stays as it is. */
+  advance(binding: Binding, cseq: number, told_ms: number): void {
+    const entry = this.#entry(binding.aor, binding.contact);
+    if (entry === undefined) return;
+    this.#drop(entry);
+    this.#add({ ...entry, binding: { ...entry.binding, cseq }, due_ms: this.#clock.now() + told_ms });
+  }
+
+  /** How late a phone is with the refresh it was told to make, ms; below zero while it is in time. */
+  overdue_ms({ aor, contact }: Pick<Binding, "aor" | "contact">): number {
+    const entry = this.#entry(aor, contact);
+    return entry === undefined ? 0 : this.#clock.now() - entry.due_ms;
   }
 
   /** Forgets lapsed ones where `wanted` more would not fit; false when they still do not. */
@@ -203,6 +273,25 @@ export class BindingStore implements Contacts {
         } else if (entry.lapses_ms < now - MEMORY_MS) this.#drop(entry);
       }
     }
+  }
+
+  #entryOf(
+    binding: Binding,
+    lives_ms: number,
+    live: boolean,
+    accepted_ms: number | undefined,
+    told_ms = lives_ms,
+  ): Entry {
+    const q = /;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)/i.exec(binding.contact_params)?.[1];
+    return {
+      binding,
+      lapses_ms: this.#clock.now() + lives_ms,
+      due_ms: this.#clock.now() + told_ms,
+      accepted_ms,
+      live,
+      q: q === undefined ? 1 : Math.min(1, Number(q)),
+      order: this.#order++,
+    };
   }
 
   #isLive(entry: Entry): boolean {
@@ -264,12 +353,18 @@ function sameContactUri(a: string, b: string): boolean {
   return a === b || sameUri(a, b);
 }
 
-/** The same registration: by instance and reg-id where the phone gives them (RFC 5626 §6), else by Contact URI. */
-function sameContact(a: Binding, b: Binding): boolean {
+/**
+ * The same registration: by Contact URI (RFC 3261 §10.3 step 7), or by instance and reg-id where the phone gives both
+ * (RFC 5626 §6). A device without a reg-id that comes with a new Call-ID has been started anew (§10.2: a client keeps its
+ * Call-ID), and its old contact with it.
+ */
+function sameContact(a: Binding, b: Pick<Binding, "contact" | "contact_params" | "instance" | "call_id">): boolean {
   if (sameContactUri(a.contact, b.contact)) return true;
-  return a.instance !== undefined && a.instance === b.instance && regId(a) === regId(b);
+  if (a.instance === undefined || a.instance !== b.instance) return false;
+  const id = regId(a);
+  return id === regId(b) && (id !== undefined || a.call_id !== b.call_id);
 }
 
-function regId(binding: Binding): string {
-  return /;\s*reg-id\s*=\s*([0-9]+)/i.exec(binding.contact_params)?.[1] ?? "";
+function regId({ contact_params }: Pick<Binding, "contact_params">): string | undefined {
+  return /;\s*reg-id\s*=\s*([0-9]+)/i.exec(contact_params)?.[1];
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { clockQuality } from "../../base/clock-quality.ts";
 import type { Trust } from "../../base/events.ts";
 import { token } from "../../base/ids.ts";
 import type { Binding } from "../../base/snapshot.ts";
@@ -8,20 +9,24 @@ import type { Header, SipRequest, SipResponse } from "../../sip/messages/message
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { OwnUris } from "../own-uris.ts";
 import { withoutSiteFile } from "../unconfigured.ts";
+import { isFlowOf } from "./absorbed-refreshes.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
 import { BINDINGS_PER_AOR, type BindingStore } from "./binding-store.ts";
 import {
-  findContact,
+  firstHopKnowsOutbound,
   instanceOf,
   keptParams,
   parseRegister,
   type RegisterContact,
   type RegisterRequest,
+  wantsOutbound,
 } from "./register-request.ts";
 import type { PhoneDigest } from "./trust.ts";
 
-/** Short, so that phones go home to the cloud soon after it is back. Seconds. */
-export const LOCAL_EXPIRES_S = 60;
+/** Short, so that every phone is home with the cloud within a minute of its return, late refreshers too. Seconds. */
+export const LOCAL_EXPIRES_S = 45;
+/** How often a phone with a flow of its own is to prove it (RFC 5626 §4.4.1). Seconds. */
+const FLOW_TIMER_S = 120;
 /** Shorter wishes get a 423 with this Min-Expires (RFC 3261 §10.3 step 7). Seconds. */
 const MIN_EXPIRES_S = 10;
 
@@ -55,10 +60,15 @@ export class LocalRegistrar {
     if (required.length > 0) {
       return buildResponse(request, 420, { headers: [{ name: "Unsupported", value: required.join(", ") }] });
     }
+    if (wantsOutbound(request, register) && !firstHopKnowsOutbound(request)) {
+      return buildResponse(request, 439, { reason: "First Hop Lacks Outbound Support" });
+    }
     const aor = this.#context.aors().of(register.to);
     const trust = aor === undefined ? undefined : this.#trustOf(request, register, aor, flow);
     if (aor === undefined || trust === undefined || trust === "stale") {
       if (!this.#context.configured) return withoutSiteFile(request);
+      // §10.3 step 5. Nobody learns of users by it: it goes by the domain alone.
+      if (aor === undefined || !this.#context.aors().isServed(aor)) return buildResponse(request, 404);
       if (trust !== "stale") this.#context.stranger(flow.remote.address);
       return this.#challenge(request, trust === "stale");
     }
@@ -100,20 +110,42 @@ export class LocalRegistrar {
       if (contact.expires_s === 0) store.remove(aor, contact.uri, "unregistered");
       else this.#bind(request, register, contact, aor, trust, flow);
     }
-    const now = this.#context.clock.wall();
+    return buildResponse(request, 200, { headers: this.#granted(request, register, aor) });
+  }
+
+  /** §10.3 step 8: every binding there is now, with what is left of it. */
+  #granted(request: SipRequest, register: RegisterRequest, aor: string): Header[] {
+    const { store, clock } = this.#context;
     const headers: Header[] = store.ofAor(aor).map((binding) => ({
       name: "Contact",
-      value: `<${binding.contact}>${binding.contact_params};expires=${Math.max(1, Math.round((binding.expires_wall - now) / 1000))}`,
+      value: `<${binding.contact}>${binding.contact_params};expires=${Math.max(1, Math.round(store.left_ms(binding) / 1000))}`,
     }));
-    return buildResponse(request, 200, { headers });
+    if (wantsOutbound(request, register)) {
+      headers.push({ name: "Require", value: "outbound" });
+      // Over UDP the flow is proved by STUN, at the phone's own pace.
+      const viaStream = !/\/UDP\b/i.test(header(request, "Via") ?? "");
+      if (viaStream) headers.push({ name: "Flow-Timer", value: String(FLOW_TIMER_S) });
+    }
+    headers.push({ name: "Supported", value: "path, outbound" });
+    // §10.3 step 8: phones set their clocks by it, so none rather than a wrong one.
+    const wall = clock.wall();
+    if (clockQuality(wall, () => true) !== "unset") headers.push({ name: "Date", value: new Date(wall).toUTCString() });
+    return headers;
   }
 
   /** All or nothing: everything that could refuse is looked at before anything changes (RFC 3261 §10.3 step 7). */
   #check(request: SipRequest, register: RegisterRequest, aor: string): SipResponse | undefined {
     const { store } = this.#context;
-    const touched = register.all
-      ? store.ofAor(aor)
-      : register.contacts.flatMap((contact) => store.find(aor, contact.uri) ?? []);
+    const { call_id } = register;
+    const touchedBy = ({ uri, params }: RegisterContact) =>
+      store.replacedBy({
+        aor,
+        contact: uri,
+        contact_params: keptParams(params),
+        instance: instanceOf(params),
+        call_id,
+      });
+    const touched = register.all ? store.ofAor(aor) : register.contacts.flatMap(touchedBy);
     if (touched.some((binding) => binding.call_id === register.call_id && register.cseq <= binding.cseq)) {
       return buildResponse(request, 500, { reason: "CSeq Out of Order" });
     }
@@ -121,11 +153,7 @@ export class LocalRegistrar {
       return buildResponse(request, 423, { headers: [{ name: "Min-Expires", value: String(MIN_EXPIRES_S) }] });
     }
     const live = store.ofAor(aor);
-    const added = register.contacts.filter(
-      (contact) => contact.expires_s > 0 && findContact(live.map(asContact), contact.uri) === undefined,
-    );
-    const instances = new Set(live.map((binding) => binding.instance));
-    const more = added.filter((contact) => !instances.has(instanceOf(contact.params) ?? "")).length;
+    const more = register.contacts.filter((each) => each.expires_s > 0 && touchedBy(each).length === 0).length;
     if (live.length + more > BINDINGS_PER_AOR) return buildResponse(request, 403, { reason: "Too Many Contacts" });
     if (more > 0 && !store.makeRoom(more)) {
       return buildResponse(request, 503, { headers: [{ name: "Retry-After", value: "60" }] });
@@ -148,15 +176,15 @@ export class LocalRegistrar {
       trust,
       expires_wall: clock.wall() + lives_ms,
       cloud_accepted_wall: old?.cloud_accepted_wall,
+      cloud_target: old?.cloud_target,
+      held_since_wall: old?.held_since_wall ?? clock.wall(),
     });
     store.put(binding, lives_ms);
   }
 }
 
 /** Option tags that a REGISTER may require of us. */
-const KNOWN_EXTENSIONS = new Set(["path", "gruu", "outbound"]);
-
-const asContact = (binding: Binding) => ({ uri: binding.contact });
+const KNOWN_EXTENSIONS = new Set(["path", "outbound"]);
 
 function sameDevice(binding: Binding, instance: string | undefined, userAgent: string): boolean {
   if (instance !== undefined || binding.instance !== undefined) return binding.instance === instance;
@@ -174,7 +202,7 @@ export function bindingOf(
   aor: string,
   flow: Flow,
   old: Binding | undefined,
-  granted: Pick<Binding, "trust" | "expires_wall" | "cloud_accepted_wall">,
+  granted: Pick<Binding, "trust" | "expires_wall" | "cloud_accepted_wall" | "cloud_target" | "held_since_wall">,
 ): Binding {
   return {
     aor,
@@ -196,12 +224,5 @@ export function bindingOf(
 
 /** The old token where the phone still sends from the same address and port, else a new one. */
 export function tokenFor(own: OwnUris, flow: Flow, old: Binding | undefined): string {
-  const same =
-    old !== undefined &&
-    old.transport === flow.protocol &&
-    old.source_address === flow.remote.address &&
-    old.source_port === flow.remote.port &&
-    old.local_address === flow.local.address &&
-    old.local_port === flow.local.port;
-  return same ? old.flow_token : own.phoneToken(flow, token(5));
+  return old !== undefined && isFlowOf(flow, old) ? old.flow_token : own.phoneToken(flow, token(5));
 }

@@ -2,13 +2,15 @@ import type { Clock } from "../../base/clock.ts";
 import type { Binding } from "../../base/snapshot.ts";
 import { headerList, prependHeader, removeHeader, setHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
-import { parseNameAddr, printNameAddr } from "../../sip/messages/name-addr.ts";
+import { type NameAddr, parseNameAddr, printNameAddr } from "../../sip/messages/name-addr.ts";
+import { withoutParam } from "../../sip/messages/params.ts";
 import { splitOutside } from "../../sip/messages/syntax.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { OwnUris } from "../own-uris.ts";
 import type { Trunk } from "../trunks/trunk.ts";
+import type { AbsorbedRefreshes } from "./absorbed-refreshes.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
-import type { BindingStore } from "./binding-store.ts";
+import type { BindingStore, RemovalReason } from "./binding-store.ts";
 import { bindingOf, tokenFor } from "./local-registrar.ts";
 import { contactsOf, findContact, grantedSeconds, parseRegister, type RegisterRequest } from "./register-request.ts";
 
@@ -16,6 +18,7 @@ export interface MirrorContext {
   readonly clock: Clock;
   readonly store: BindingStore;
   readonly own: OwnUris;
+  readonly absorbed: AbsorbedRefreshes;
   aors(): AddressesOfRecord;
 }
 
@@ -66,12 +69,14 @@ export function mirrorRegister(
   });
   if (pathHeader) addPath(request, path);
   else rewriteContacts(request, sent);
-  const user: PhoneRegister = { request, register, aor, flow, sent };
+  const user: PhoneRegister = { request, register, aor, flow, sent, target: trunk.id };
   return {
     request,
     accepted: (response) => {
-      keep(context, user, response);
-      return pathHeader ? response : restoreContacts(response, sent);
+      const kept = keep(context, user, response);
+      const seen = shorten(pathHeader ? response : restoreContacts(response, sent), context.absorbed, register);
+      for (const { binding, lives_ms } of kept) context.absorbed.granted(binding, trunk.id, seen, lives_ms);
+      return seen;
     },
   };
 }
@@ -82,6 +87,12 @@ interface PhoneRegister {
   readonly aor: string;
   readonly flow: Flow;
   readonly sent: readonly SentContact[];
+  readonly target: string;
+}
+
+interface Kept {
+  readonly binding: Binding;
+  readonly lives_ms: number;
 }
 
 function addPath(request: SipRequest, here: string): void {
@@ -129,30 +140,53 @@ function matchSent(sent: readonly SentContact[], uri: string): SentContact | und
   )?.entry;
 }
 
-/** Takes over what the cloud's 200 says of this phone's contacts; those of others in it are not ours to keep. */
-function keep(context: MirrorContext, phone: PhoneRegister, response: SipResponse): void {
-  const { store, clock, own } = context;
-  const { aor, register, flow } = phone;
+/** The phone's own contacts with the expiry that it is told; those of others stay as the cloud wrote them. */
+function shorten(response: SipResponse, absorbed: AbsorbedRefreshes, register: RegisterRequest): SipResponse {
+  const headers = response.headers.map((line) => {
+    if (!/^(contact|m)$/i.test(line.name)) return line;
+    const value = splitOutside(line.value, ",")
+      .map((element) => {
+        const contact = parseNameAddr(element);
+        const asked = contact === undefined ? undefined : findContact(register.contacts, contact.uri);
+        if (contact === undefined || asked === undefined) return element;
+        const granted_s = grantedSeconds(contact, response, asked.expires_s);
+        const told_s = absorbed.told_s(granted_s);
+        if (told_s >= granted_s) return element;
+        const params = [...withoutParam(contact.params, "expires"), { name: "expires", value: String(told_s) }];
+        return printNameAddr({ ...contact, params });
+      })
+      .join(", ");
+    return { name: line.name, value };
+  });
+  return { ...response, headers };
+}
+
+/**
+ * Takes over what the cloud's 200 says of this phone's contacts; those of others in it are not ours to keep, and their
+ * absence says nothing: many a registrar lists only what it was asked for.
+ */
+function keep(context: MirrorContext, phone: PhoneRegister, response: SipResponse): readonly Kept[] {
+  const { store, clock, own, absorbed } = context;
+  const { aor, register, flow, target } = phone;
   const listed = contactsOf(response);
+  const gone = (contact: string, reason: RemovalReason) => {
+    absorbed.forget({ aor, contact });
+    store.remove(aor, contact, reason);
+  };
   if (register.all) {
     for (const binding of store.ofAor(aor)) {
-      if (findContact(listed, binding.contact) === undefined) store.remove(aor, binding.contact, "unregistered");
+      if (findContact(listed, binding.contact) === undefined) gone(binding.contact, "unregistered");
     }
-    return;
+    return [];
   }
-  register.contacts.forEach((contact, i) => {
+  return register.contacts.flatMap((contact, i) => {
     const sent = phone.sent[i];
-    if (sent === undefined) return;
-    const granted = findContact(listed, sent.sent);
-    if (granted === undefined) {
-      // Not named: nothing was stored for it, and what was there lapses by itself unless the phone ended it.
-      if (sent.expires_s === 0) store.remove(aor, contact.uri, "unregistered");
-      return;
-    }
-    const lives_s = Math.min(grantedSeconds(granted, response, sent.expires_s), LONGEST_S);
+    if (sent === undefined) return [];
+    const lives_s = Math.min(keptSeconds(listed, sent, response), LONGEST_S);
     if (lives_s === 0) {
-      store.remove(aor, contact.uri, "unregistered");
-      return;
+      // Not named and not asked for: what was there lapses by itself unless the phone ended it.
+      if (sent.expires_s === 0 || findContact(listed, sent.sent) !== undefined) gone(contact.uri, "unregistered");
+      return [];
     }
     const old = store.find(aor, contact.uri);
     const binding: Binding = {
@@ -160,9 +194,31 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
         trust: old?.trust === "full" ? "full" : "learned",
         expires_wall: clock.wall() + lives_s * 1000,
         cloud_accepted_wall: clock.wall(),
+        cloud_target: target,
+        held_since_wall: undefined,
       }),
       flow_token: sent.token,
     };
-    store.put(binding, lives_s * 1000);
+    for (const other of store.replacedBy(binding)) {
+      const still = findContact(listed, other.contact) ?? findContact(register.contacts, other.contact);
+      if (still === undefined && other.contact !== contact.uri) gone(other.contact, "replaced");
+    }
+    const told_ms = absorbed.told_s(lives_s) * 1000;
+    store.put(binding, lives_s * 1000, { told_ms, keeps_others: true });
+    return [{ binding, lives_ms: lives_s * 1000 }];
   });
+}
+
+/**
+ * How long the cloud keeps what was sent; 0: not at all. A 200 that lists contacts, but not ours, is that of a PBX which
+ * writes contacts anew as it sees their source: it has accepted, for the shortest time that it names.
+ */
+function keptSeconds(listed: readonly NameAddr[], { sent, expires_s }: SentContact, response: SipResponse): number {
+  const granted = findContact(listed, sent);
+  if (granted !== undefined) return grantedSeconds(granted, response, expires_s);
+  if (expires_s === 0) return 0;
+  return Math.min(
+    ...listed.map((contact) => grantedSeconds(contact, response, expires_s)),
+    listed.length > 0 ? expires_s : 0,
+  );
 }

@@ -2,7 +2,7 @@ import { callIdOf, cseqOf, header, headerList } from "../../sip/messages/headers
 import type { SipMessage, SipRequest } from "../../sip/messages/message.ts";
 import { type NameAddr, parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { type Params, paramValue, printParams, withoutParam } from "../../sip/messages/params.ts";
-import { sameUri } from "../../sip/messages/uri.ts";
+import { parseUri, sameUri } from "../../sip/messages/uri.ts";
 
 /** One Contact of a REGISTER. */
 export interface RegisterContact {
@@ -45,12 +45,16 @@ export function parseRegister(
   }
   if (values.length > CONTACTS_MAX) return { refuse: 400, why: "Too Many Contacts" };
   const contacts: RegisterContact[] = [];
+  let regIds = 0;
   for (const value of values) {
     const contact = parseNameAddr(value);
     if (contact === undefined || value.length > CONTACT_LENGTH) return { refuse: 400, why: "Bad Contact" };
     const expires_s = secondsOf(paramValue(contact.params, "expires")) ?? secondsOf(expires) ?? DEFAULT_EXPIRES_S;
     contacts.push({ uri: contact.uri, params: contact.params, expires_s });
+    if (expires_s > 0 && isOutboundContact(contact.params)) regIds++;
   }
+  // RFC 5626 §6: one flow a request.
+  if (regIds > 1) return { refuse: 400, why: "More Than One reg-id" };
   return { to: to.uri, call_id, cseq: cseq.seq, all: false, contacts };
 }
 
@@ -74,6 +78,29 @@ function secondsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const trimmed = text.trim();
   return /^[0-9]{1,10}$/.test(trimmed) ? Math.min(Number(trimmed), 2 ** 32 - 1) : DEFAULT_EXPIRES_S;
+}
+
+/** RFC 5626 §6: a reg-id counts only beside an instance. */
+function isOutboundContact(params: Params): boolean {
+  return instanceOf(params) !== undefined && paramValue(params, "reg-id") !== undefined;
+}
+
+/** Whether a phone asks for RFC 5626 (§4.2.1): it says so, and gives an instance and a reg-id. */
+export function wantsOutbound(request: SipRequest, register: RegisterRequest): boolean {
+  return (
+    headerList(request, "Supported").some((tag) => tag.toLowerCase() === "outbound") &&
+    register.contacts.some(({ params, expires_s }) => expires_s > 0 && isOutboundContact(params))
+  );
+}
+
+/**
+ * RFC 5626 §6: a request that passed a proxy is on a flow of its own only if that first hop says so, by `ob` in its Path.
+ */
+export function firstHopKnowsOutbound(request: SipRequest): boolean {
+  if (headerList(request, "Via").length < 2) return true;
+  const first = parseNameAddr(headerList(request, "Path").at(-1) ?? "");
+  const uri = first === undefined ? undefined : parseUri(first.uri);
+  return uri?.params.some(({ name }) => name.toLowerCase() === "ob") === true;
 }
 
 export function instanceOf(params: Params): string | undefined {

@@ -64,15 +64,81 @@ describe("the mirror, while the cloud decides", () => {
     expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([phone.contact]);
   });
 
-  test("nothing is kept when the 200 does not name our contact", async () => {
+  test("a 200 that lists nobody has stored nothing", async () => {
     const site = await memorySite();
     site.pbx.intercept = (tx) => {
-      tx.respond(buildResponse(tx.request, 200, { headers: [{ name: "Contact", value: "<sip:101@198.51.100.7>" }] }));
+      tx.respond(buildResponse(tx.request, 200));
       return true;
     };
     const phone = await site.phone("101", "10.20.0.101");
     await within(site, 20, phone.register());
     expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("a PBX that lists contacts as it sees their source has accepted, for the shortest time that it names", async () => {
+    const site = await memorySite();
+    site.pbx.intercept = (tx) => {
+      const headers = [
+        { name: "Contact", value: "<sip:101@203.0.113.2:5080>;expires=90, <sip:101@198.51.100.7>;expires=300" },
+      ];
+      tx.respond(buildResponse(tx.request, 200, { headers }));
+      return true;
+    };
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([phone.contact]);
+    await site.pass(91_000);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
+  test("Service-Route, P-Associated-URI, GRUUs and digest headers of the cloud's 200 reach the phone as they are", async () => {
+    const site = await memorySite();
+    const contact = `<sip:101@10.20.0.101:5060>;+sip.instance="<urn:uuid:1>";pub-gruu="sip:101@pbx.example;gr=urn:uuid:1"`;
+    const told = [
+      { name: "Contact", value: `${contact};expires=120` },
+      { name: "Service-Route", value: "<sip:edge.pbx.example;lr>" },
+      { name: "P-Associated-URI", value: "<tel:+13035550101>" },
+      { name: "Authentication-Info", value: 'qop=auth, rspauth="0", cnonce="c", nc=00000001' },
+    ];
+    site.pbx.intercept = (tx) => {
+      tx.respond(buildResponse(tx.request, 200, { headers: told }));
+      return true;
+    };
+    const phone = await site.phone("101", "10.20.0.101");
+    const answer = await within(site, 20, phone.register());
+    for (const { name, value } of told) expect(headerValues(answer, name)).toEqual([value]);
+  });
+
+  test("a refresh that the cloud refuses changes nothing here, and the phone hears the refusal", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    site.pbx.intercept = (tx) => {
+      tx.respond(buildResponse(tx.request, 423, { headers: [{ name: "Min-Expires", value: "600" }] }));
+      return true;
+    };
+    const answer = await within(site, 20, phone.register({ expires: 60 }));
+    expect([answer.status, header(answer, "Min-Expires")]).toEqual([423, "600"]);
+    expect(site.parts.store.all()).toHaveLength(1);
+  });
+
+  test("a second contact of the same instance stays while the cloud lists it", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    const contact = (port: number) => `<sip:101@10.20.0.101:${port}>;+sip.instance="<urn:uuid:1>"`;
+    await within(site, 20, phone.register({ contact: contact(5071) }));
+    const anew = phone.registerRequest({ contact: contact(5072) });
+    setHeader(anew, "Call-ID", "after-reboot");
+    await within(site, 20, phone.send(anew));
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(2);
+    site.pbx.contacts.set("101", []);
+    const again = phone.registerRequest({ contact: contact(5073) });
+    setHeader(again, "Call-ID", "after-another");
+    await within(site, 20, phone.send(again));
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact: uri }) => uri)).toEqual([
+      "sip:101@10.20.0.101:5073",
+    ]);
+    expect(site.changes).toContainEqual(expect.objectContaining({ kind: "removed", reason: "replaced" }));
   });
 
   test("the expiry is the cloud's", async () => {
@@ -205,12 +271,12 @@ describe("a cloud that does not answer", () => {
 });
 
 describe("the box's own registrar, while the cloud is away", () => {
-  test("who proves a provisioned secret is fully trusted, within 50 ms and for 60 s", async () => {
+  test("who proves a provisioned secret is fully trusted, within 50 ms and for 45 s", async () => {
     const site = await survivable();
     const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
     const answer = await within(site, 50, phone.register());
     expect(answer.status).toBe(200);
-    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=60`]);
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=45`]);
     expect(site.parts.store.ofExtension("ext-101")[0]).toMatchObject({ trust: "full" });
     expect(site.pbx.requests).toEqual([]);
   });
@@ -308,10 +374,10 @@ describe("RFC 3261 §10.3 in the box's own registrar", () => {
     expect(contactsIn(answer)).toEqual([]);
   });
 
-  test("a malformed expiry counts as an hour, of which we grant a minute", async () => {
+  test("a malformed expiry counts as an hour, of which we grant 45 s", async () => {
     const { site, phone } = await registered();
     const answer = await within(site, 20, phone.register({ contact: `<${phone.contact}>;expires=soon` }));
-    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=60`]);
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=45`]);
   });
 
   test("an expiry below ours is 423 with Min-Expires", async () => {
@@ -374,6 +440,99 @@ describe("RFC 3261 §10.3 in the box's own registrar", () => {
     const refused = await within(site, 20, phone.register({ contact: "<sip:101@10.20.0.101:6999>" }));
     expect(refused.status).toBe(403);
     expect(site.parts.store.ofExtension("ext-101")).toHaveLength(10);
+  });
+
+  test("a domain that the box does not serve is 404, for users that exist there or not", async () => {
+    const { site, phone } = await registered();
+    const request = phone.registerRequest();
+    setHeader(request, "To", "<sip:101@elsewhere.example>");
+    expect((await within(site, 20, phone.send(request))).status).toBe(404);
+  });
+
+  test("the PBX's own name and address are its domain too", async () => {
+    const { site, phone } = await registered();
+    const request = phone.registerRequest();
+    setHeader(request, "To", "<sip:101@10.40.0.10>");
+    expect((await within(site, 20, phone.sendProven(request))).status).toBe(200);
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(1);
+  });
+
+  test("the 200 has the date, so that a phone without a clock gets one", async () => {
+    const { site, phone } = await registered();
+    const answer = await within(site, 20, phone.register());
+    expect(Date.parse(header(answer, "Date") ?? "")).toBe(Math.floor(site.clock.wall() / 1000) * 1000);
+    site.clock.setWall(Date.UTC(1970, 0, 1, 0, 1));
+    expect(header(await within(site, 20, phone.register()), "Date")).toBeUndefined();
+  });
+
+  test("contacts are listed by their preference, the newest of equal ones first", async () => {
+    const { site, phone } = await registered();
+    const contact = (port: number, q: string) => `<sip:101@10.20.0.101:${port}>${q}`;
+    await within(site, 20, phone.register({ contact: `${contact(5071, ";q=0.3")}, ${contact(5072, ";q=0.7")}` }));
+    const answer = await within(site, 20, phone.register({ contact: contact(5073, "") }));
+    expect(contactsIn(answer).map((value) => /:(\d+)>/.exec(value)?.[1])).toEqual(["5073", "5060", "5072", "5071"]);
+  });
+
+  test("a lower CSeq of a contact that lapsed is no older request: that binding is gone", async () => {
+    const { site, phone } = await registered();
+    const [binding] = site.parts.store.ofExtension("ext-101");
+    if (binding === undefined) throw new Error("no binding");
+    site.parts.store.put({ ...binding, cseq: 1_000 }, 1_000);
+    await site.pass(2_000);
+    expect((await within(site, 20, phone.register())).status).toBe(200);
+  });
+
+  test("the CSeq of a device's flow counts, whatever contact it comes with", async () => {
+    const { site, phone } = await registered();
+    const contact = (port: number) => `<sip:101@10.20.0.101:${port}>;+sip.instance="<urn:uuid:1>";reg-id=1`;
+    await within(site, 20, phone.register({ contact: contact(5071) }));
+    const [binding] = site.parts.store.ofExtension("ext-101");
+    if (binding === undefined) throw new Error("no binding");
+    site.parts.store.put({ ...binding, cseq: 1_000 }, 60_000);
+    expect((await within(site, 20, phone.register({ contact: contact(5072) }))).status).toBe(500);
+    expect(site.parts.store.byContact("sip:101@10.20.0.101:5072")).toBeUndefined();
+  });
+
+  test("RFC 5626: who asks for outbound is told that it is done; two flows in one request are 400", async () => {
+    const { site, phone } = await registered();
+    const contact = (port: number, id: number) =>
+      `<sip:101@10.20.0.101:${port}>;+sip.instance="<urn:uuid:1>";reg-id=${id}`;
+    const headers = [{ name: "Supported", value: "path, outbound" }];
+    const done = await within(site, 20, phone.register({ contact: contact(5071, 1), headers }));
+    expect([done.status, header(done, "Require")]).toEqual([200, "outbound"]);
+    const silent = await within(site, 20, phone.register({ contact: contact(5072, 2) }));
+    expect([silent.status, header(silent, "Require")]).toEqual([200, undefined]);
+    expect(site.parts.store.ofExtension("ext-101")).toHaveLength(3);
+    const both = await within(
+      site,
+      20,
+      phone.register({ contact: `${contact(5073, 3)}, ${contact(5074, 4)}`, headers }),
+    );
+    expect(both.status).toBe(400);
+  });
+
+  test("RFC 5626: behind a proxy that does not know outbound, a phone that asks for it is told so by 439", async () => {
+    const { site, phone } = await registered();
+    const contact = `<sip:101@10.20.0.101:5071>;+sip.instance="<urn:uuid:1>";reg-id=1`;
+    const through = (path: string) => [
+      { name: "Supported", value: "path, outbound" },
+      { name: "Via", value: "SIP/2.0/UDP 10.20.0.77;branch=z9hG4bKx" },
+      { name: "Path", value: path },
+    ];
+    const without = phone.registerRequest({ contact, headers: through("<sip:10.20.0.77;lr>") });
+    expect((await within(site, 20, phone.send(without))).status).toBe(439);
+    const knowing = phone.registerRequest({ contact, headers: through("<sip:10.20.0.77;lr;ob>") });
+    expect((await within(site, 20, phone.sendProven(knowing))).status).toBe(200);
+  });
+
+  test("RFC 5627: the box makes no GRUU, and says so to who requires one", async () => {
+    const { site, phone } = await registered();
+    const contact = `<${phone.contact}>;+sip.instance="<urn:uuid:1>"`;
+    const headers = [{ name: "Supported", value: "gruu" }];
+    const answer = await within(site, 20, phone.register({ contact, headers }));
+    expect(contactsIn(answer).join()).not.toContain("gruu");
+    const required = phone.registerRequest({ contact, headers: [{ name: "Require", value: "gruu" }] });
+    expect((await within(site, 20, phone.send(required))).status).toBe(420);
   });
 
   test("an extension that we would have to know is 420", async () => {

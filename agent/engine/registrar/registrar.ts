@@ -3,14 +3,16 @@ import type { SiteConfig } from "../../base/config/schema.ts";
 import type { Mode } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import type { SipRequest } from "../../sip/messages/message.ts";
+import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { copyRequest, takeHop, withoutOurVia } from "../forwarding.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
+import { AbsorbedRefreshes } from "./absorbed-refreshes.ts";
 import { LocalRegistrar, type LocalRegistrarContext } from "./local-registrar.ts";
 import { mirrorRegister } from "./mirror.ts";
+import { parseRegister } from "./register-request.ts";
 
 /** How long the cloud may take with a REGISTER while it has not proved to be there. */
 const CLOUD_PATIENCE_MS = 1500;
@@ -22,6 +24,8 @@ export interface RegistrarContext extends LocalRegistrarContext {
   readonly trunks: Trunks;
   config(): SiteConfig;
   mode(): Mode;
+  /** A refresh was answered without the cloud. */
+  absorbed(): void;
 }
 
 /** A REGISTER whose answer the cloud owes. */
@@ -41,6 +45,7 @@ interface Pending {
 export class Registrar {
   readonly #context: RegistrarContext;
   readonly #local: LocalRegistrar;
+  readonly #absorbed: AbsorbedRefreshes;
   readonly #pending = new Set<Pending>();
   /** Targets that left a REGISTER without an answer and have not been heard since: nobody else waits for them. */
   readonly #silent = new Set<string>();
@@ -48,11 +53,20 @@ export class Registrar {
   constructor(context: RegistrarContext) {
     this.#context = context;
     this.#local = new LocalRegistrar(context);
+    this.#absorbed = new AbsorbedRefreshes({
+      ...context,
+      lanExpires_s: () => context.config().registrar.lan_expires_s,
+    });
   }
 
   handle(tx: ServerTransaction, flow: Flow): void {
     const targets = this.#context.mode() === "normal" ? this.#targets() : [];
-    this.#forward(tx, flow, targets);
+    const absorbed = targets[0] === undefined ? undefined : this.#absorb(tx.request, flow, targets[0]);
+    if (absorbed === undefined) this.#forward(tx, flow, targets);
+    else {
+      this.#context.absorbed();
+      tx.respond(absorbed);
+    }
   }
 
   /** A verdict changed: what waits for a cloud that is not proven up any more is answered here at once. */
@@ -72,6 +86,12 @@ export class Registrar {
     return this.#context.trunks
       .all()
       .filter((trunk) => trunk.kind === "pbx" && !isBad(trunk) && !this.#silent.has(trunk.id));
+  }
+
+  #absorb(request: SipRequest, flow: Flow, target: Trunk): SipResponse | undefined {
+    if (this.#context.config().registrar.lan_expires_s === undefined) return undefined;
+    const register = parseRegister(request);
+    return "refuse" in register ? undefined : this.#absorbed.answer(request, register, flow, target.id);
   }
 
   #answerHere(tx: ServerTransaction, flow: Flow): void {
@@ -96,7 +116,13 @@ export class Registrar {
     }
     this.#context.own.dropOwnRoutes(copy);
     const pbx = this.#context.config().pbx_targets.find((target) => target.id === trunk.id);
-    const mirrored = mirrorRegister(this.#context, copy, flow, trunk, pbx?.path_header ?? true);
+    const mirrored = mirrorRegister(
+      { ...this.#context, absorbed: this.#absorbed },
+      copy,
+      flow,
+      trunk,
+      pbx?.path_header ?? true,
+    );
     const pending: Pending = { tx, flow, trunk, others, patience: undefined, done: false };
     this.#pending.add(pending);
     const started = this.#context.clock.now();

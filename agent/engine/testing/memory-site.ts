@@ -285,7 +285,7 @@ export async function memorySite(
       const written = clock.wall();
       await engine.transport.shutdown();
       engine = await build();
-      engine.parts.store.restore(kept, written);
+      engine.parts.store.restore(kept, written, { trusted: true });
     },
   };
 }

@@ -64,6 +64,17 @@ describe("the snapshot", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("keeps with the bindings by which clock they were written, and the key of their tokens, whatever the clock says now", () => {
+    const keeper = keep();
+    keeper.configIs(config);
+    keeper.bindingsAre({ ...callbacks(1), written_wall: 77, token_key: "a2V5" });
+    clock.setWall(clock.wall() + 86_400_000);
+    keeper.configIs(config);
+    keeper.close();
+    expect(onDisk()).toMatchObject({ bindings_wall: 77, token_key: "a2V5" });
+    expect(keep().snapshot?.token_key).toBe("a2V5");
+  });
+
   test("keeps the bindings of the last run when the config comes anew", () => {
     const first = keep();
     first.configIs(config);

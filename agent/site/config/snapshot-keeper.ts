@@ -40,7 +40,13 @@ export class SnapshotKeeper {
 
   configIs(config: SiteConfig): Snapshot {
     const { clock, practice } = this.#options;
-    const { bindings = [], callbacks = [], first_response_p99_ms = {} } = this.#snapshot ?? {};
+    const {
+      bindings = [],
+      callbacks = [],
+      first_response_p99_ms = {},
+      bindings_wall,
+      token_key,
+    } = this.#snapshot ?? {};
     this.#snapshot = {
       v: 1,
       written_wall: clock.wall(),
@@ -50,14 +56,17 @@ export class SnapshotKeeper {
       bindings,
       callbacks,
       first_response_p99_ms,
+      bindings_wall,
+      token_key,
     };
     this.#write();
     return this.#snapshot;
   }
 
-  bindingsAre({ bindings, callbacks }: Telemetry["engine.bindings"]): void {
+  bindingsAre({ bindings, callbacks, written_wall, token_key }: Telemetry["engine.bindings"]): void {
     if (this.#snapshot === undefined) return;
-    this.#snapshot = { ...this.#snapshot, bindings, callbacks };
+    const key = token_key ?? this.#snapshot.token_key;
+    this.#snapshot = { ...this.#snapshot, bindings, callbacks, bindings_wall: written_wall, token_key: key };
     this.#soon(this.#writtenAt + BINDINGS_EVERY_MS - this.#options.clock.now());
   }
 

@@ -83,6 +83,7 @@ export function siteConfig(change: Partial<SiteConfig> = {}): SiteConfig {
     ],
     people: [],
     failover: { hold_down_ms: 30000, hold_down_max_ms: 600000, return_when: "stable", return_at: "02:30" },
+    registrar: { stuck_after_s: 90 },
     media: { port_min: 20000, port_max: 21999 },
     noc: { brokers: [], acknowledge: "application", heartbeat_wan_ms: 30000, heartbeat_lte_ms: 300000 },
     modems: [],
