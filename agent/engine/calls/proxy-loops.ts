@@ -1,26 +1,30 @@
 import type { Clock } from "../../base/clock.ts";
-import { callIdOf, cseqOf, headerValues } from "../../sip/messages/headers.ts";
+import { callIdOf, cseqOf, headerList, headerValues } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
-import { splitOutside } from "../../sip/messages/syntax.ts";
+import { paramValue } from "../../sip/messages/params.ts";
 import { parseVia } from "../../sip/messages/via.ts";
-import type { OwnUris } from "../own-uris.ts";
 
 const REMEMBERED = 4096;
+const BRANCHES_MAX = 16;
 const KEEP_MS = 64_000;
 
+interface Seen {
+  at: number;
+  /** Branches of the top Via of each request that was the same, newest last. */
+  readonly branches: string[];
+}
+
 /**
- * Tells a loop from a spiral (RFC 3261 §16.3 step 4): a request that has been here, still bears a Via of ours, and has
- * the same Request-URI and Route as before goes round for ever; with another Request-URI or Route it is on its way
- * (phone → box → PBX → box → phone).
+ * Tells a loop from a spiral and from a fork (RFC 3261 §16.3 step 4): a request is a loop when it has been here with the
+ * same Request-URI and Route, and bears the Via that it bore on top then. With another Request-URI or Route it is on its
+ * way (phone → box → PBX → box → phone); with another Via it is a brother, of a PBX that forks to two bindings alike.
  */
 export class LoopGuard {
-  readonly #own: OwnUris;
   readonly #clock: Clock;
-  readonly #seen = new Map<string, number>();
+  readonly #seen = new Map<string, Seen>();
 
-  constructor(own: OwnUris, clock: Clock) {
-    this.#own = own;
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
@@ -34,8 +38,10 @@ export class LoopGuard {
       headerValues(received, "Route").join(),
     ].join("\n");
     const now = this.#clock.now();
+    const [top, ...below] = viaBranches(received);
     const before = this.#seen.get(key);
-    if (before !== undefined && now - before < KEEP_MS && this.#passedHere(received)) return true;
+    const known = before !== undefined && now - before.at < KEEP_MS ? before.branches : [];
+    if (known.some((branch) => below.includes(branch))) return true;
     if (this.#seen.size >= REMEMBERED) {
       for (const oldest of this.#seen.keys()) {
         this.#seen.delete(oldest);
@@ -43,24 +49,16 @@ export class LoopGuard {
       }
     }
     this.#seen.delete(key);
-    this.#seen.set(key, now);
+    const branches = top === undefined ? known : [...known, top];
+    this.#seen.set(key, { at: now, branches: branches.slice(-BRANCHES_MAX) });
     return false;
   }
+}
 
-  #passedHere(request: SipRequest): boolean {
-    const vias = headerValues(request, "Via").flatMap((value) => splitOutside(value, ","));
-    return vias.some((element) => {
-      const via = parseVia(element);
-      return (
-        via !== undefined &&
-        this.#own.ofParsed({
-          scheme: "sip",
-          host: via.host,
-          ...(via.port === undefined ? {} : { port: via.port }),
-          params: [],
-          headers: [],
-        }).ours
-      );
-    });
-  }
+/** One for each Via, "" where it has none. */
+function viaBranches(request: SipRequest): string[] {
+  return headerList(request, "Via").map((element) => {
+    const via = parseVia(element);
+    return (via === undefined ? undefined : paramValue(via.params, "branch")) ?? "";
+  });
 }

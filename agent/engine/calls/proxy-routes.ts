@@ -49,8 +49,24 @@ function undoStrictRouting(own: OwnUris, request: SipRequest): void {
   request.headers.push({ name: "Route", value: kept.join(", ") });
 }
 
-/** Our pair on top, one for each side; the last of it tells. No more than one pair: a further one is another passage. */
+/**
+ * What is ours on top. A registrar that finds a phone by its GRUU inside a dialog lays the Path of the registration over
+ * the dialog's own Route (RFC 3327 §5, RFC 5627 §5): the passage is the dialog's, the way to the phone the newer one.
+ */
 function takeOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
+  const first = takePassage(own, request);
+  if (first === undefined || !first.single || first.token.side.kind !== "phone") return first;
+  const rest = [...request.headers];
+  const dialog = takePassage(own, request);
+  if (dialog !== undefined && !dialog.single && dialog.token.side.kind === "phone") {
+    return { token: { side: first.token.side, leg: dialog.token.leg }, single: false, skipped: [] };
+  }
+  request.headers.splice(0, request.headers.length, ...rest);
+  return first;
+}
+
+/** Our pair on top, one for each side; the last of it tells. No more than one pair: a further one is another passage. */
+function takePassage(own: OwnUris, request: SipRequest): ReadRoute | undefined {
   let last: OwnToken | undefined;
   let count = 0;
   for (let top = topRoute(request); top !== undefined; top = topRoute(request)) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ha1Of } from "../../sip/auth/digest.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { header, headerList, setHeader } from "../../sip/messages/headers.ts";
+import { header, headerList, prependHeader, removeFirst, setHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
@@ -331,6 +331,33 @@ describe("a call through the cloud", () => {
   });
 });
 
+describe("a PBX that looks a GRUU up inside the dialog", () => {
+  test("and lays the registration's Path over the Route: the request stays in its call, ports and all", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    site.pbx.intercept = (tx) => {
+      const path = site.pbx.contacts.get("102")?.[0]?.path ?? fail();
+      if (tx.request.method === "INVITE" && headerList(tx.request, "Via").length === 2) {
+        const own = removeFirst(tx.request, "Route");
+        for (const element of path) prependHeader(tx.request, "Route", element);
+        prependHeader(tx.request, "Route", own ?? fail());
+      }
+      return false;
+    };
+    const before = endpoints(site).map(({ port }) => port);
+    const again = alice.send(alice.inDialog(caller, "INVITE", sdp(alice.address, 30_100)));
+    await site.pass(20);
+    const arrived = ringing(bob).request;
+    expect(headerList(arrived, "Route")).toEqual([]);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    expect((await within(site, 20, again)).status).toBe(200);
+    expect(endpoints(site).map(({ port }) => port)).toEqual(before);
+    expect((await within(site, 20, alice.send(alice.inDialog(caller, "BYE")))).status).toBe(200);
+    expect(endpoints(site)).toEqual([]);
+  });
+});
+
 describe("the cut in the middle of things", () => {
   test("a call dialled into a dead cloud rings the colleague directly once the verdict is there", async () => {
     const { site, alice, bob } = await scene();
@@ -434,6 +461,24 @@ describe("what a proxy has to refuse", () => {
     );
     const answer = await within(site, 200, alice.send(alice.inviteRequest("200")));
     expect(answer.status).toBe(482);
+  });
+
+  test("two branches that a forking PBX sends to one contact are brothers and no loop", async () => {
+    const { site, alice, bob } = await scene();
+    let forked = 0;
+    site.pbx.intercept = (tx) => {
+      const contact = site.pbx.contacts.get("102")?.[0];
+      if (tx.request.method !== "INVITE" || contact === undefined || forked++ > 0) return false;
+      for (let n = 0; n < 2; n++) {
+        const copy: SipRequest = { ...tx.request, uri: contact.uri, headers: [...tx.request.headers] };
+        for (const path of contact.path) prependHeader(copy, "Route", path);
+        void site.pbx.sendRaw(copy, BOX, 5062);
+      }
+      return true;
+    };
+    void alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    expect(bob.received.filter((each) => each.kind === "request" && each.method === "INVITE")).toHaveLength(2);
   });
 
   test("a token that was tampered with leads nowhere", async () => {

@@ -42,7 +42,7 @@ export class SipProxy {
 
   constructor(context: ProxyContext) {
     this.#context = context;
-    this.#loops = new LoopGuard(context.own, context.clock);
+    this.#loops = new LoopGuard(context.clock);
   }
 
   /** Requests under way, server and client side together. */
