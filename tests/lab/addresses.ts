@@ -8,7 +8,7 @@
  *                 |                                     |
  *                 +-------- cellular ---------- carrier(lte): trunk with the main number, PSAP, outside telephone
  */
-export const phoneNamespaces = ["phone101", "phone102", "phone103"] as const;
+export const phoneNamespaces = ["phone101", "phone102", "phone103", "phone104", "phone105"] as const;
 export const remoteNamespaces = ["psap-wan", "psap-lte", "outside"] as const;
 export const namespaces = ["lan", "box", "isp", "wan", "lte", ...phoneNamespaces, ...remoteNamespaces] as const;
 export type Namespace = (typeof namespaces)[number];
@@ -93,7 +93,7 @@ export interface Extension {
   readonly tone_hz: number;
 }
 
-const extension = (user: "101" | "102" | "103", n: number, tone_hz: number): Extension => ({
+const extension = (user: "101" | "102" | "103" | "104" | "105", n: number, tone_hz: number): Extension => ({
   namespace: `phone${user}`,
   user,
   password: `pw-${user}`,
@@ -107,6 +107,8 @@ export const extensions = {
   baresip101: extension("101", 1, 440),
   baresip102: extension("102", 2, 620),
   linphone103: extension("103", 3, 810),
+  linphone104: extension("104", 4, 1730),
+  linphone105: extension("105", 5, 1970),
 } as const;
 
 export interface RemotePhone {

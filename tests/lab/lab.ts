@@ -26,7 +26,7 @@ import { Baresip } from "./peers/baresip.ts";
 import { Broker } from "./peers/broker.ts";
 import { Kamailio } from "./peers/kamailio.ts";
 import { cloudPbx, directTrunk, lteTrunk } from "./peers/kamailio-configs.ts";
-import { Linphone } from "./peers/linphone.ts";
+import { Linphone, type LinphoneOptions } from "./peers/linphone.ts";
 import type { Telephone } from "./peers/telephone.ts";
 import { Programs, tryRunIn } from "./processes.ts";
 import { expect, type ScenarioLayout, type Timeline } from "./scenario.ts";
@@ -216,31 +216,35 @@ export class Lab {
         directory: this.directory,
         runDirectory: this.runDirectory,
       });
-    const third = extensions.linphone103;
     this.#phones = {
       baresip101: baresip("baresip101", extensions.baresip101, 4401),
       baresip102: baresip("baresip102", extensions.baresip102, 4402),
-      linphone103: new Linphone(this.programs, {
-        name: "linphone103",
-        namespace: third.namespace,
-        user: third.user,
-        password: third.password,
-        domain: domains.pbx,
-        address: third.address,
-        sip_port: third.sip_port,
-        rtp_port: third.rtp_port,
-        tone_hz: third.tone_hz,
-        toneFile: toneOf(third),
-        outbound: outbound[0] ?? "",
-        registers: !options.without_103,
-        expires_s: 60,
-        directory: this.directory,
-      }),
+      linphone103: this.linphone("linphone103", outbound[0] ?? "", { registers: !options.without_103 }),
     };
     const all = Object.values(this.#phones) as (Baresip | Linphone)[];
     await Promise.all(all.map((phone) => phone.start()));
-    const registering = options.without_103 ? all.filter(({ user }) => user !== third.user) : all;
+    const registering = options.without_103 ? all.filter((phone) => phone !== this.phones.linphone103) : all;
     await Promise.all(registering.map((phone) => phone.registered(8000)));
+  }
+
+  /** A linphone telephone of the site, not yet started. `outbound`: where it sends everything. */
+  linphone(
+    name: Extract<keyof typeof extensions, `linphone${string}`>,
+    outbound: string = lan.box,
+    options: Pick<LinphoneOptions, "settings"> & { readonly registers?: boolean } = {},
+  ): Linphone {
+    const { namespace, user, password, address, sip_port, rtp_port, tone_hz } = extensions[name];
+    const account = { user, password, address, sip_port, rtp_port, tone_hz, domain: domains.pbx, expires_s: 60 };
+    return new Linphone(this.programs, {
+      ...account,
+      name,
+      namespace,
+      toneFile: join(this.runDirectory, `tone-${tone_hz}.wav`),
+      outbound,
+      registers: options.registers ?? true,
+      directory: this.directory,
+      ...(options.settings === undefined ? {} : { settings: options.settings }),
+    });
   }
 
   /** Asks an echo from the box's own addresses, over whatever route the kernel takes. */

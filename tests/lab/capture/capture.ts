@@ -2,8 +2,10 @@
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import type { Namespace } from "../addresses.ts";
+import { type Heard, recognise } from "../audio.ts";
 import { Journal } from "../deadline.ts";
 import type { Program, Programs } from "../processes.ts";
+import { fromMuLaw } from "./mu-law.ts";
 import { PacketReader, type Segment } from "./packets.ts";
 import { type SeenMessage, SipReader } from "./sip.ts";
 
@@ -14,12 +16,20 @@ export interface SeenStream {
   readonly arrivals: number[];
 }
 
+/** What is sent to one host, heard on the wire: for judging the sound of a moment, which no recording tells apart. */
+export interface Ear {
+  /** The known tones in PCMU that arrived between two moments (wall-clock ms). */
+  heard(start: number, end: number, tones_hz: readonly number[]): Heard;
+  stop(): void;
+}
+
 const hostOf = (end: string): string => end.slice(0, end.lastIndexOf(":"));
 
 export class Capture {
   readonly name: string;
   readonly messages = new Journal<SeenMessage>();
   readonly #streams = new Map<string, SeenStream>();
+  readonly #listeners = new Set<(segment: Segment) => void>();
   readonly #program: Program;
 
   private constructor(name: string, program: Program) {
@@ -62,6 +72,7 @@ export class Capture {
       const stream = this.#streams.get(key) ?? { from: segment.from, to: segment.to, arrivals: [] };
       this.#streams.set(key, stream);
       stream.arrivals.push(segment.at);
+      for (const listener of this.#listeners) listener(segment);
       return;
     }
     sip.feed(segment);
@@ -88,6 +99,23 @@ export class Capture {
         (wanted.where?.(message) ?? true),
       from,
     );
+  }
+
+  /** Listens to what is sent from one host to another, from now on. */
+  listen(from: string, to: string): Ear {
+    const packets: Segment[] = [];
+    const listener = (segment: Segment) => {
+      const pcmu = ((segment.payload[1] ?? 0) & 127) === 0;
+      if (pcmu && hostOf(segment.from) === from && hostOf(segment.to) === to) packets.push(segment);
+    };
+    this.#listeners.add(listener);
+    return {
+      heard: (start, end, tones_hz) => {
+        const inTime = packets.filter(({ at }) => at >= start && at < end).map(({ payload }) => payload.subarray(12));
+        return recognise({ sample_rate: 8000, samples: fromMuLaw(Buffer.concat(inTime)) }, tones_hz);
+      },
+      stop: () => void this.#listeners.delete(listener),
+    };
   }
 
   /** RTP that flowed from one host to another. */

@@ -108,6 +108,37 @@ export class Baresip implements Telephone {
     return String(event.param ?? "");
   }
 
+  /** Offers `sendonly`. */
+  async hold(): Promise<void> {
+    await this.#command("hold");
+  }
+
+  async resume(): Promise<void> {
+    await this.#command("resume");
+  }
+
+  /** Sends the other end elsewhere (REFER). */
+  async transfer(target: string): Promise<void> {
+    await this.#command("transfer", target);
+  }
+
+  /** `early`: it answers with 183 and its sound before anybody picks up. */
+  async answerMode(mode: "manual" | "early" | "auto"): Promise<void> {
+    await this.#command("answermode", mode);
+  }
+
+  /** How many calls it has, by its own account. */
+  async calls(): Promise<number> {
+    const listed = await this.ask("listcalls");
+    return [...listed.matchAll(/\bid=/g)].length;
+  }
+
+  /** A command of its console; resolves with what it printed. */
+  async ask(command: string, params = ""): Promise<string> {
+    if (this.#control === undefined) throw new Error(`${this.name} was not started`);
+    return this.#control.command(command, params);
+  }
+
   async recordings(): Promise<readonly string[]> {
     const files = (await readdir(this.#recordings)).filter((file) => file.endsWith("-dec.wav"));
     const dated = await Promise.all(
@@ -156,8 +187,7 @@ export class Baresip implements Telephone {
   }
 
   async #command(command: string, params = ""): Promise<void> {
-    if (this.#control === undefined) throw new Error(`${this.name} was not started`);
-    await this.#control.command(command, params);
+    await this.ask(command, params);
   }
 
   #account(): string {

@@ -1,5 +1,6 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
 import { domains, extensions, hosts, numbers, ports, remotePhones, trunkAccount } from "../addresses.ts";
+import { beyondPbx, featureRoutes } from "./pbx-features.ts";
 
 interface Common {
   readonly address: string;
@@ -97,7 +98,8 @@ const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
 /** Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP, the rest to the outside telephone. */
 export function cloudPbx(control: string): string {
   const users = Object.values(extensions);
-  const groupBranches = users.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
+  const group = users.slice(0, 3);
+  const groupBranches = group.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
   return `${preamble({ address: hosts.pbx, domain: domains.pbx, control })}
 request_route {
 ${guards}
@@ -105,7 +107,7 @@ ${guards}
   if (!is_method("INVITE|MESSAGE|SUBSCRIBE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
   if (is_method("SUBSCRIBE|MESSAGE")) { sl_send_reply("489", "Bad Event"); exit; }
   if (${isEmergency}) { route(TO_PSAP); }
-  if ($si != "${hosts.outside}" && $si != "${hosts.lteTrunk}") {
+  if ($si != "${hosts.outside}" && $si != "${hosts.lteTrunk}" && $si != "${beyondPbx.address}") {
     # Users: each by its own password; an unknown one is asked like a known one.
     if (!($au =~ "^(${users.map((phone) => phone.user).join("|")})$")
         || !pv_proxy_authenticate("${domains.pbx}", "pw-$au", "0")) {
@@ -115,8 +117,9 @@ ${guards}
     consume_credentials();
   }
   record_route();
+${featureRoutes()}
   if (${isMain}) {
-    $ru = "sip:${users[0]?.user}@${domains.pbx}";
+    $ru = "sip:${group[0]?.user}@${domains.pbx}";
 ${groupBranches.join("\n")}
     if (!lookup_branches("location")) { sl_send_reply("480", "Nobody registered"); exit; }
     t_relay();

@@ -42,6 +42,13 @@ export class Kamailio {
     return this.#program.running;
   }
 
+  /** Transactions that are not over yet: begun, and without a final answer (tm's `current` less its `waiting`). */
+  async underWay(): Promise<number> {
+    const { stdout } = await tryRun(["kamcmd", "-s", `unix:${controlSocket(this.#options)}`, "tm.stats"]);
+    const figure = (name: string) => Number(stdout.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? Number.NaN);
+    return figure("current") - figure("waiting");
+  }
+
   /** Contacts bound to an address of record, as Kamailio's own dump has them. */
   async bindings(): Promise<string> {
     const { stdout } = await tryRun(["kamcmd", "-s", `unix:${controlSocket(this.#options)}`, "ul.dump"]);

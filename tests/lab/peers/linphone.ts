@@ -22,6 +22,8 @@ export interface LinphoneOptions {
   readonly registers: boolean;
   readonly expires_s: number;
   readonly directory: string;
+  /** Further lines of its configuration, by section. */
+  readonly settings?: Readonly<Record<string, readonly string[]>>;
 }
 
 export class Linphone implements Telephone {
@@ -34,6 +36,7 @@ export class Linphone implements Telephone {
   #program: Program | undefined;
   #mark = 0;
   #calls = 0;
+  #settings: NonNullable<LinphoneOptions["settings"]>;
 
   constructor(programs: Programs, options: LinphoneOptions) {
     this.#programs = programs;
@@ -42,6 +45,7 @@ export class Linphone implements Telephone {
     this.user = options.user;
     this.address = options.address;
     this.tone_hz = options.tone_hz;
+    this.#settings = options.settings ?? {};
   }
 
   async start(): Promise<void> {
@@ -89,6 +93,57 @@ export class Linphone implements Telephone {
     return line.text;
   }
 
+  /** Pauses the current call: it offers `sendonly` (and `inactive` where it was paused itself). */
+  async hold(): Promise<void> {
+    this.#running.write("pause\n");
+  }
+
+  /** Takes up a paused call again; `call`: which, where there are several. */
+  async resume(call?: number): Promise<void> {
+    this.#running.write(call === undefined ? "resume\n" : `resume ${call}\n`);
+  }
+
+  async answerCall(call: number): Promise<void> {
+    this.#running.write(`answer ${call}\n`);
+  }
+
+  async hangUpCall(call: number): Promise<void> {
+    this.#running.write(`terminate ${call}\n`);
+  }
+
+  /** Sends the other end elsewhere (REFER). */
+  async transfer(target: string): Promise<void> {
+    this.#running.write(`transfer ${target}\n`);
+  }
+
+  /** Joins the two people it speaks with: `call` is sent to where `other` leads (REFER with Replaces). */
+  async join(call: number, other: number): Promise<void> {
+    this.#running.write(`transfer ${call} --to-call ${other}\n`);
+  }
+
+  /** Starts it again with further lines of configuration, in place of those before; resolves when it is registered. */
+  async restart(settings: NonNullable<LinphoneOptions["settings"]> = {}): Promise<void> {
+    await this.stop();
+    this.#settings = settings;
+    await this.start();
+    await this.registered(8000);
+  }
+
+  /** Waits for a line of its log since the last `forget`. */
+  async says(pattern: RegExp, deadline_ms: number): Promise<OutputLine> {
+    return this.#line(pattern, deadline_ms);
+  }
+
+  /** How many calls it has, by its own account. */
+  async calls(): Promise<number> {
+    const mark = this.#running.output.mark;
+    this.#running.write("calls\n");
+    const listed = await this.#running.line(/No active call|^\s*\d+\s+\|/, 2000, mark);
+    return /No active call/.test(listed.text)
+      ? 0
+      : this.#running.output.since(mark).filter(({ text }) => /^\s*\d+\s+\|/.test(text)).length;
+  }
+
   async recordings(): Promise<readonly string[]> {
     const files = Array.from({ length: this.#calls }, (_, n) => this.#recording(n));
     const sizes = await Promise.all(
@@ -134,8 +189,11 @@ export class Linphone implements Telephone {
 
   #config(): string {
     const { user, password, domain, address, sip_port, rtp_port, outbound, registers, expires_s } = this.#options;
+    const { sip = [], ...other } = this.#settings;
+    const further = Object.entries(other);
     return [
       "[sip]",
+      ...sip,
       `sip_port=${sip_port}`,
       "sip_tcp_port=0",
       "sip_tls_port=0",
@@ -162,6 +220,10 @@ export class Linphone implements Telephone {
       `passwd=${password}`,
       `realm=${domain}`,
       `domain=${domain}`,
+      // Its instance (RFC 5626 §4.1) is the telephone's, whatever configuration it is started with.
+      "[misc]",
+      `uuid=f0000000-0000-4000-8000-000000000${user}`,
+      ...further.flatMap(([section, lines]) => [`[${section}]`, ...lines]),
       "",
     ].join("\n");
   }

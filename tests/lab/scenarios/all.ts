@@ -4,8 +4,16 @@ import { firstSecond } from "./first-second.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 import { sippAlone } from "./sipp-alone.ts";
+import { transparency } from "./transparency/index.ts";
 
-export const scenarios: readonly Scenario[] = [...peersAlone, ...sippAlone, ...outages, ...firstSecond, ...brokenBox];
+export const scenarios: readonly Scenario[] = [
+  ...peersAlone,
+  ...transparency,
+  ...sippAlone,
+  ...outages,
+  ...firstSecond,
+  ...brokenBox,
+];
 
 /** Those that `npm test` plays. */
 export const shortScenarios: readonly Scenario[] = scenarios.filter((scenario) => scenario.short === true);

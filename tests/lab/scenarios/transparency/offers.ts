@@ -1,0 +1,175 @@
+/** Offers and answers in every order that telephones use: early media, late offer, hold. */
+import { lan, tones_hz } from "../../addresses.ts";
+import type { Heard } from "../../audio.ts";
+import type { Ear } from "../../capture/capture.ts";
+import { now, sleep } from "../../deadline.ts";
+import type { Lab } from "../../lab.ts";
+import type { Telephone } from "../../peers/telephone.ts";
+import { expect, type Scenario } from "../../scenario.ts";
+import { hangUp } from "../../story.ts";
+import { Watch } from "../../transparency.ts";
+import { cast, site } from "./stage.ts";
+
+const TALK_MS = 800;
+
+/** What a telephone is sent by the box in the next `TALK_MS`: the tone of each of `speakers`, or of nobody. */
+async function hears(
+  lab: Lab,
+  ears: ReadonlyMap<Telephone, Ear>,
+  wanted: ReadonlyMap<Telephone, Telephone | undefined>,
+) {
+  const start = now();
+  await sleep(TALK_MS);
+  for (const [listener, speaker] of wanted) {
+    const heard = ears.get(listener)?.heard(start, now(), tones_hz);
+    const told = describe(heard);
+    const right = speaker === undefined ? (heard?.ms_by_tone.size ?? 1) === 0 : onlyTone(heard, speaker);
+    expect(right, `${listener.name} must hear ${speaker?.name ?? "nobody"}; it is sent ${told}`);
+    lab.timeline.note(`${listener.name} is sent ${told}`);
+  }
+}
+
+const onlyTone = (heard: Heard | undefined, { tone_hz }: Telephone): boolean =>
+  heard !== undefined && heard.ms_by_tone.size === 1 && (heard.ms_by_tone.get(tone_hz) ?? 0) >= TALK_MS / 2;
+
+const describe = (heard: Heard | undefined): string =>
+  [...(heard?.ms_by_tone ?? [])].map(([hz, ms]) => `${hz} Hz for ${ms} ms`).join(", ") || "no tone";
+
+async function earlyMedia(lab: Lab): Promise<void> {
+  const { baresip101, linphone104 } = cast(lab);
+  const watch = new Watch(lab);
+  await linphone104.restart({ sip: ["incoming_calls_early_media=1"] });
+  for (const phone of [baresip101, linphone104]) phone.forget();
+  const ears = new Map<Telephone, Ear>(
+    [baresip101, linphone104].map((phone) => [phone, lab.captures.lan.listen(lan.box, phone.address)]),
+  );
+  await lab.step("linphone104 sends its sound before anybody answers", async () => {
+    await baresip101.dial(linphone104.user);
+    await watch.passage("183 INVITE");
+  });
+  await lab.step("baresip101 hears it", () => hears(lab, ears, new Map([[baresip101, linphone104]])));
+  await lab.step("linphone104 is answered, and they talk", async () => {
+    await linphone104.answer();
+    await Promise.all([baresip101.established(3000), linphone104.established(3000)]);
+    await hears(
+      lab,
+      ears,
+      new Map<Telephone, Telephone>([
+        [baresip101, linphone104],
+        [linphone104, baresip101],
+      ]),
+    );
+    await hangUp(baresip101, linphone104);
+  });
+  await linphone104.restart();
+  for (const ear of ears.values()) ear.stop();
+  await lab.heard(baresip101, linphone104, TALK_MS);
+  await lab.heard(linphone104, baresip101, TALK_MS / 2);
+  await watch.unchanged("INVITE", "183 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
+async function lateOffer(lab: Lab): Promise<void> {
+  const { baresip101, linphone104 } = cast(lab);
+  const watch = new Watch(lab);
+  await linphone104.restart({ sip: ["sdp_200_ack=1"] });
+  for (const phone of [baresip101, linphone104]) phone.forget();
+  await lab.step("linphone104 invites without a description; baresip101 offers in its 200", async () => {
+    await linphone104.dial(baresip101.user);
+    await baresip101.ringing(3000);
+    await baresip101.answer();
+    await Promise.all([baresip101.established(3000), linphone104.established(3000)]);
+    await sleep(TALK_MS);
+    await hangUp(linphone104, baresip101);
+  });
+  await linphone104.restart();
+  const passed = async (label: string, described: boolean) => {
+    const { received } = await watch.passage(label);
+    expect(received.body.length > 0 === described, `the ${label} ${described ? "has no" : "has a"} description`);
+  };
+  await passed("INVITE", false);
+  await passed("200 INVITE", true);
+  await passed("ACK", true);
+  await lab.heard(baresip101, linphone104, TALK_MS / 2);
+  await lab.heard(linphone104, baresip101, TALK_MS / 2);
+  await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
+async function hold(lab: Lab): Promise<void> {
+  const { baresip101, linphone103 } = cast(lab);
+  const watch = new Watch(lab);
+  for (const phone of [baresip101, linphone103]) phone.forget();
+  await baresip101.dial(linphone103.user);
+  await linphone103.ringing(3000);
+  await linphone103.answer();
+  await Promise.all([baresip101.established(3000), linphone103.established(3000)]);
+  const ears = new Map<Telephone, Ear>(
+    [baresip101, linphone103].map((phone) => [phone, lab.captures.lan.listen(lan.box, phone.address)]),
+  );
+  const hear = (by101: Telephone | undefined, by103: Telephone | undefined) =>
+    hears(
+      lab,
+      ears,
+      new Map<Telephone, Telephone | undefined>([
+        [baresip101, by101],
+        [linphone103, by103],
+      ]),
+    );
+  const said = async (label: string, direction: string) => {
+    await watch.passage(label, 3000, (passage) => passage.received.body.includes(`a=${direction}`));
+    // The sound of before is still on its way.
+    await sleep(200);
+  };
+  await lab.step("they talk", () => hear(linphone103, baresip101));
+  await lab.step("baresip101 holds: it neither sends nor gets anything", async () => {
+    await baresip101.hold();
+    await said("INVITE", "sendonly");
+    await hear(undefined, undefined);
+    await baresip101.resume();
+    await sleep(400);
+    await hear(linphone103, baresip101);
+  });
+  await lab.step("linphone103 holds: it goes on playing to the other, and hears nothing itself", async () => {
+    await linphone103.hold();
+    await said("200 INVITE", "recvonly");
+    await hear(linphone103, undefined);
+  });
+  await lab.step("baresip101 holds too, and they agree on inactive", async () => {
+    await baresip101.hold();
+    await said("200 INVITE", "inactive");
+    await hear(undefined, undefined);
+  });
+  await lab.step("both take the call up again", async () => {
+    await baresip101.resume();
+    await sleep(400);
+    await linphone103.resume();
+    await sleep(400);
+    await hear(linphone103, baresip101);
+  });
+  await hangUp(baresip101, linphone103);
+  for (const ear of ears.values()) ear.stop();
+  await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
+export const offers: readonly Scenario[] = [
+  {
+    name: "early-media",
+    summary: "a callee's sound in a 183 is heard before anybody answers, and the call goes on with it",
+    short: true,
+    stage: site,
+    run: earlyMedia,
+  },
+  {
+    name: "late-offer",
+    summary: "an INVITE without a description: the offer comes in the 200 and the answer in the ACK",
+    short: true,
+    stage: site,
+    run: lateOffer,
+  },
+  {
+    name: "hold-resume",
+    summary: "either side holds and takes the call up again",
+    short: true,
+    stage: site,
+    run: hold,
+  },
+];
