@@ -21,6 +21,7 @@ export class Admission {
       listen: (at) => transport.listen(at),
       flowTo: (destination) => transport.flowTo(destination),
       send: (flow, message, onError) => transport.send(flow, message, onError),
+      keepAlive: (flow, handlers) => transport.keepAlive(flow, handlers),
       flowForResponse: (response, flow) => transport.flowForResponse(response, flow),
       sentBy: (flow) => transport.sentBy(flow),
       close: (flow) => transport.close(flow),

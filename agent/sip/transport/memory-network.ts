@@ -52,7 +52,7 @@ export class MemoryNetwork {
     return new SipTransport({
       ...options,
       clock: this.#clock,
-      datagrams: this.#datagrams,
+      datagrams: this.datagrams,
       streams: this.#streams,
       defer: (run) => void this.#clock.after(0, run),
     });
@@ -81,6 +81,11 @@ export class MemoryNetwork {
     }
   }
 
+  /** Lets a datagram arrive as from there, whoever sent it. */
+  inject(bytes: Uint8Array, from: Endpoint, to: Endpoint): void {
+    this.#clock.after(0, () => this.#sockets.get(endKey(to))?.datagram(bytes, from.address, from.port));
+  }
+
   #path(from: string, to: string): PathConditions {
     for (const key of [`${from} ${to}`, `${from} *`, `* ${to}`, "* *"]) {
       const conditions = this.#conditions.get(key);
@@ -93,7 +98,8 @@ export class MemoryNetwork {
     return asked === 0 ? this.#nextPort++ : asked;
   }
 
-  readonly #datagrams: DatagramAdapter = {
+  /** Plain sockets, for a peer that is no SIP transport. */
+  readonly datagrams: DatagramAdapter = {
     bind: async (asked, events) => {
       const local = { address: asked.address, port: this.#port(asked.port) };
       const key = endKey(local);

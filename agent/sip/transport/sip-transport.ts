@@ -10,10 +10,13 @@ import { DatagramBinding, DatagramFlow, NoFlow } from "./datagram-flows.ts";
 import type { Destination, Endpoint, Flow, Protocol, TransportError } from "./flow.ts";
 import type { BrokenReason } from "./framing.ts";
 import { canonicalAddress, ipFamily, isLoopback, isWildcard } from "./ip-address.ts";
+import { type KeepAliveHandlers, KeepAlives, type KeptFlow } from "./keep-alives.ts";
 import type { AcceptedStream, DatagramAdapter, StreamAdapter, StreamEvents, StreamServer } from "./sockets.ts";
 import { transportError } from "./sockets.ts";
 import { StreamBook } from "./stream-book.ts";
 import { StreamFlow, type StreamOwner } from "./stream-flow.ts";
+import { answerBinding, looksLikeStun, parseStun } from "./stun.ts";
+import { StunLimit } from "./stun-limit.ts";
 import {
   type AllowGuard,
   DEFAULT_LIMITS,
@@ -34,6 +37,8 @@ export interface SipTransportOptions {
   readonly secure?: StreamAdapter;
   readonly allow?: AllowGuard;
   readonly limits?: Partial<TransportLimits>;
+  /** 0 ≤ n < 1. Default: the runtime's. */
+  readonly random?: () => number;
   /** Runs something after the caller has returned. Default: the runtime's microtask queue. */
   readonly defer?: (run: () => void) => void;
   /** A handler of ours threw. Default: thrown again outside of the socket's callback. */
@@ -58,6 +63,7 @@ export class SipTransport implements TransportLayer {
       framing: 0,
       connection_limit: 0,
       handshake: 0,
+      stun: 0,
       send_error: 0,
       socket_error: 0,
     } satisfies Record<DropReason, number>,
@@ -75,6 +81,8 @@ export class SipTransport implements TransportLayer {
   readonly #onFlowClosed: ((flow: Flow, error: TransportError | undefined) => void)[] = [];
   readonly #onPong: ((flow: Flow) => void)[] = [];
   readonly #streamOwner: StreamOwner;
+  readonly #keepAlives: KeepAlives;
+  readonly #stunLimit: StunLimit;
 
   constructor(options: SipTransportOptions) {
     this.#options = options;
@@ -85,9 +93,22 @@ export class SipTransport implements TransportLayer {
       message: (bytes, flow) => this.#incoming(bytes, flow),
       broken: (reason, head, flow) => this.#brokenStream(reason, head, flow),
       slow: () => void this.counters.dropped.slow++,
-      pong: (flow) => this.#call(this.#onPong, flow),
+      pong: (flow) => {
+        this.#keepAlives.pong(flow);
+        this.#call(this.#onPong, flow);
+      },
       closed: (flow, error) => this.#streamClosed(flow, error),
     };
+    this.#stunLimit = new StunLimit(options.clock);
+    this.#keepAlives = new KeepAlives({
+      clock: options.clock,
+      random: options.random ?? Math.random,
+      send: (flow, bytes) => this.#sendKeepAlive(flow, bytes),
+      abort: (flow, error) => {
+        if (flow instanceof StreamFlow) flow.abort(error);
+      },
+      tell: (call) => this.#call([call]),
+    });
   }
 
   async listen(at: ListenAt): Promise<Listener> {
@@ -270,6 +291,7 @@ export class SipTransport implements TransportLayer {
 
   #streamClosed(flow: StreamFlow, error: TransportError | undefined): void {
     this.#streams.remove(flow);
+    this.#keepAlives.stop(flow);
     this.#call(this.#onFlowClosed, flow, error);
   }
 
@@ -345,6 +367,18 @@ export class SipTransport implements TransportLayer {
     if (flow instanceof StreamFlow) flow.end();
   }
 
+  keepAlive(flow: Flow, handlers: KeepAliveHandlers): KeptFlow {
+    return this.#keepAlives.keep(flow, handlers);
+  }
+
+  /** Neither counted nor tapped: it is no message. A refusal by the kernel is as good as silence. */
+  #sendKeepAlive(flow: Flow, bytes: Uint8Array): void {
+    if (flow instanceof StreamFlow) flow.write(bytes);
+    else if (flow instanceof DatagramFlow && !flow.closed) {
+      flow.binding.socket.send(bytes, flow.remote.address, flow.remote.port, () => {});
+    }
+  }
+
   onMessage(handler: (message: SipMessage, flow: Flow, bytes: Uint8Array) => void): void {
     this.#onMessage.push(handler);
   }
@@ -366,6 +400,7 @@ export class SipTransport implements TransportLayer {
   }
 
   async shutdown(): Promise<void> {
+    this.#keepAlives.stopAll();
     for (const flow of this.#streams.all()) flow.abort(undefined);
     const closing = [
       ...this.#servers.splice(0).map(({ server }) => server.close()),
@@ -378,10 +413,30 @@ export class SipTransport implements TransportLayer {
   }
 
   #datagram(bytes: Uint8Array, binding: DatagramBinding, address: string, port: number): void {
-    // CRLF, NUL and STUN keep-alives of phones behind NAT (RFC 5626 §4.4, RFC 3581 §1): no message begins like that.
-    const first = bytes[0];
+    if (looksLikeStun(bytes)) {
+      this.#stun(bytes, binding, { address, port });
+      return;
+    }
+    // CRLF and NUL keep-alives of phones behind NAT (RFC 3581 §1 and older habits): no message begins like that.
+    const [first] = bytes;
     if (first === undefined || first < 0x0a || (bytes.length <= 4 && (first === 0x0d || first === 0x0a))) return;
     this.#incoming(bytes, binding.flow(address, port));
+  }
+
+  /** RFC 5626 §8: whoever sends SIP to a port may ask there where it is seen to come from. */
+  #stun(bytes: Uint8Array, binding: DatagramBinding, source: Endpoint): void {
+    const message = parseStun(bytes);
+    if (message?.type === "success" || message?.type === "error") {
+      const flow = binding.known(source.address, source.port);
+      if (flow !== undefined) this.#keepAlives.stun(flow, message);
+      return;
+    }
+    const answer = message === undefined ? undefined : answerBinding(message, source);
+    if (answer === undefined || !this.#stunLimit.take()) {
+      this.counters.dropped.stun++;
+      return;
+    }
+    binding.socket.send(answer, source.address, source.port, () => {});
   }
 
   #incoming(bytes: Uint8Array, flow: Flow): void {

@@ -1,6 +1,7 @@
 import type { SipMessage, SipResponse } from "../messages/message.ts";
 import type { ParseError } from "../messages/parse.ts";
 import type { Destination, Endpoint, Flow, Protocol, TransportError } from "./flow.ts";
+import type { KeepAliveHandlers, KeptFlow } from "./keep-alives.ts";
 
 /** The transport layer (RFC 3261 §18) as the layers above see it. */
 export interface TransportLayer {
@@ -21,6 +22,11 @@ export interface TransportLayer {
    * event loop, never before this call returns. TCP: a loss later on is told by {@link onFlowClosed}.
    */
   send(flow: Flow, message: SipMessage | Uint8Array, onError?: (error: TransportError) => void): void;
+  /**
+   * Keeps a flow of ours open from now on and tells how it fares (RFC 5626 §4.4): until it is closed, stopped, or kept by
+   * somebody else. Requests of peers for the same are answered without anybody's help.
+   */
+  keepAlive(flow: Flow, handlers: KeepAliveHandlers): KeptFlow;
   /**
    * The flow for a response to a request that came by `flow`: the same connection, or a new one when it is gone; over
    * UDP the same socket, towards received and rport (RFC 3581 §4). Always from the same local address.
@@ -89,6 +95,8 @@ export type DropReason =
   | "connection_limit"
   /** A TLS handshake that failed, took too long or was one of too many. */
   | "handshake"
+  /** Something like STUN that is no Binding request, or one too many. */
+  | "stun"
   /** Sending failed. */
   | "send_error"
   /** The operating system reported an error on a socket. */
