@@ -45,6 +45,14 @@ export interface CallbackEntry {
   readonly until_wall: number;
 }
 
+/** What DNS last said of a name on one path; `records` is JSON, checked by whoever reads it. */
+export interface KnownName {
+  readonly name: string;
+  readonly type: "NAPTR" | "SRV" | "A" | "AAAA";
+  readonly learned_wall: number;
+  readonly records: string;
+}
+
 /** Everything the engine needs to start without asking anybody. */
 export interface Snapshot {
   readonly v: 1;
@@ -60,6 +68,8 @@ export interface Snapshot {
   readonly bindings_wall?: number | undefined;
   /** What the engine seals its flow tokens with, base64: the cloud's Paths outlive a power cut by it. */
   readonly token_key?: string | undefined;
+  /** Names by path id, so that a start with dead name servers finds the PBX and the trunks. Missing in old snapshots. */
+  readonly names?: Readonly<Record<string, readonly KnownName[]>>;
 }
 
 export function configHash(config: SiteConfig): string {

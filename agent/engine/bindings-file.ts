@@ -1,11 +1,12 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import type { Binding, CallbackEntry } from "../base/snapshot.ts";
+import type { Binding, CallbackEntry, KnownName } from "../base/snapshot.ts";
 
-/** What the engine itself keeps of its phones, on a tmpfs: newer than any snapshot when only the engine was restarted. */
+/** What the engine itself keeps of its phones and of names, on a tmpfs: newer than any snapshot when only the engine was restarted. */
 export interface KeptBindings {
   readonly written_wall: number;
   readonly bindings: readonly Binding[];
   readonly callbacks: readonly CallbackEntry[];
+  readonly names?: Readonly<Record<string, readonly KnownName[]>>;
 }
 
 export function writeKept(file: string, kept: KeptBindings): void {

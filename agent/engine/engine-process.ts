@@ -26,6 +26,8 @@ const BINDINGS_RELAXED_MS = 5000;
 /** Refreshes alone wear the disk no more than once a minute: after a power cut they are forgiven two (binding-store.ts). */
 const BINDINGS_TO_DISK_MS = 60_000;
 const LEARNED_MS = 60_000;
+/** Names are learned in the first second: a power cut soon after must not lose them. */
+const FIRST_LEARNED_MS = 5_000;
 const RELOAD_TRY_MS = 500;
 const LEARNED_MAX = 2;
 /** After the engine's start. A phone repeats what is not answered after 0.5, 1.5 and 3.5 s (RFC 3261 §17.1). */
@@ -130,6 +132,7 @@ export class EngineProcess {
     this.#timers.push(
       every(clock, STATUS_MS, () => this.#sendStatus()),
       every(clock, RELOAD_TRY_MS, () => void this.#rebuildWhenIdle()),
+      clock.after(FIRST_LEARNED_MS, () => this.#sendLearned()),
       every(clock, LEARNED_MS, () => this.#sendLearned()),
     );
     if (this.#waiting !== undefined) this.#takeSnapshot(this.#waiting);
@@ -176,8 +179,9 @@ export class EngineProcess {
 
   #sendLearned(): void {
     if (this.#engine === undefined) return;
-    const { first_response_p99_ms } = this.#engine.inheritance();
-    this.#link.telemetry("engine.learned", { first_response_p99_ms });
+    const { first_response_p99_ms, names } = this.#engine.inheritance();
+    this.#link.telemetry("engine.learned", { first_response_p99_ms, names });
+    this.#keep();
   }
 
   #bindingsSoon(urgent: boolean): void {
@@ -196,17 +200,24 @@ export class EngineProcess {
   /** To the tmpfs always, for an engine that is killed; to `site`'s disk when somebody came or went, else now and then. */
   #sendBindings(urgent = true): void {
     if (this.#engine === undefined) return;
+    this.#keep();
     const { clock } = this.#options;
     const { bindings, callbacks, bindings_written_wall: written_wall } = this.#engine.inheritance();
-    try {
-      writeKept(this.#keptFile, { written_wall, bindings, callbacks });
-    } catch (error) {
-      this.#options.log.warn("the bindings could not be kept", { error: errorText(error) });
-    }
     if (!urgent && clock.now() - this.#bindingsToDisk_ms < BINDINGS_TO_DISK_MS) return;
     this.#bindingsToDisk_ms = clock.now();
     const token_key = Buffer.from(this.#tokenKey).toString("base64");
     this.#link.telemetry("engine.bindings", { bindings, callbacks, written_wall, token_key });
+  }
+
+  /** For a restart of the engine alone. */
+  #keep(): void {
+    if (this.#engine === undefined) return;
+    const { bindings, callbacks, names, bindings_written_wall: written_wall } = this.#engine.inheritance();
+    try {
+      writeKept(this.#keptFile, { written_wall, bindings, callbacks, names });
+    } catch (error) {
+      this.#options.log.warn("the bindings could not be kept", { error: errorText(error) });
+    }
   }
 
   /** The engine's own file is newer than the snapshot unless the machine was off. */
@@ -219,6 +230,7 @@ export class EngineProcess {
       bindings: newest?.bindings ?? [],
       bindings_written_wall: isNewer ? kept.written_wall : onDisk_wall,
       callbacks: newest?.callbacks ?? [],
+      names: newest?.names ?? this.#first?.names ?? {},
       first_response_p99_ms: this.#first?.first_response_p99_ms ?? {},
     };
   }

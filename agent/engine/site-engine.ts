@@ -6,7 +6,7 @@ import type { LanConfig, SiteConfig } from "../base/config/schema.ts";
 import { errorText } from "../base/errors.ts";
 import type { DrillRecord, EventFactory, HoldfastEvent } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
-import { type Binding, type CallbackEntry, configHash } from "../base/snapshot.ts";
+import { type Binding, type CallbackEntry, configHash, type KnownName } from "../base/snapshot.ts";
 import type { EngineStatus } from "../base/status.ts";
 import type { Relay } from "../media/relay.ts";
 import type { SipUri } from "../sip/messages/uri.ts";
@@ -57,6 +57,8 @@ export interface Inheritance {
   readonly bindings_written_wall: number;
   readonly callbacks: readonly CallbackEntry[];
   readonly first_response_p99_ms: Readonly<Record<string, number>>;
+  /** What the name servers of each path had said. */
+  readonly names: Readonly<Record<string, readonly KnownName[]>>;
 }
 
 /** A listener that could not be opened, because its address is not there yet, is tried again this often. */
@@ -104,7 +106,7 @@ export class SiteEngine {
       clock,
       onHandlerError: (error) => log.error("a request handler failed", { error: stackOf(error) }),
     });
-    this.#paths = new SitePaths(shared);
+    this.#paths = new SitePaths({ ...shared, names: before.names });
     this.#trunks = new SiteTrunks({
       ...shared,
       transport,
@@ -295,6 +297,7 @@ export class SiteEngine {
       bindings_written_wall: this.#context.clock.wall(),
       callbacks: this.#calls.callbacks(),
       ...this.#trunks.learned(),
+      names: this.#paths.names(),
     };
   }
 

@@ -34,6 +34,20 @@ export const Transport = Type.Union([Type.Literal("udp"), Type.Literal("tcp"), T
   default: "udp",
 });
 
+/** Of a peer found by name, `auto` leaves the choice to its name servers (RFC 3263). */
+const PeerTransport = Type.Union([...Transport.anyOf, Type.Literal("auto")], {
+  title: "SIP transport",
+  default: "udp",
+  description: "auto: as the name's NAPTR and SRV records say, TCP before UDP",
+});
+const peerPort = Type.Optional(
+  Type.Integer({
+    title: "Port (left out: found by SRV where the host is a name, else the transport's own)",
+    minimum: 1,
+    maximum: 65535,
+  }),
+);
+
 /** RFC 5139 civic address elements; the PIDF-LO printer puts them in the order the schema demands. */
 export const CivicAddress = Type.Object(
   {
@@ -131,8 +145,8 @@ export const Trunk = Type.Object(
       minItems: 1,
     }),
     host: host("Name or address"),
-    port: port("Port", 5060),
-    transport: Transport,
+    port: peerPort,
+    transport: PeerTransport,
     local_port: Type.Optional(port("Local source port (not 5060)")),
     carrier_profile: id("Carrier profile"),
     registration: Type.Optional(Registration),
@@ -147,8 +161,8 @@ export const PbxTarget = Type.Object(
     domain: host("SIP domain of the phones' addresses"),
     realm: Type.Optional(text("Digest realm (else the domain)")),
     host: host("Name or address"),
-    port: port("Port", 5060),
-    transport: Transport,
+    port: peerPort,
+    transport: PeerTransport,
     local_port: Type.Optional(port("Local source port (not 5060)")),
     path_header: Type.Boolean({
       title: "The PBX knows Path (RFC 3327); else the contact is rewritten with a token",

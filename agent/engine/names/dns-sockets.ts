@@ -1,4 +1,4 @@
-/** Adapter: dgram, net. Sockets of the box's DNS: a server on UDP and TCP, and single questions to other servers. */
+/** Adapter: dgram, net. Sockets of the box's DNS: a server on UDP and TCP. */
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server, type Socket as TcpSocket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
@@ -103,45 +103,4 @@ function serveStream(socket: TcpSocket, source: string, events: DnsServerEvents)
 async function closeBoth(udp: Socket, server: Server): Promise<void> {
   udp.close();
   await new Promise<void>((resolve) => server.close(() => resolve()));
-}
-
-/**
- * Asks one server over UDP from one local address. The answer's bytes, or undefined when none came in time. Answers
- * from elsewhere, or for which `matches` is false, are passed over.
- */
-export type AskServer = (question: {
-  readonly bytes: Uint8Array;
-  readonly server: string;
-  readonly local_address: string | undefined;
-  readonly timeout_ms: number;
-  matches(bytes: Uint8Array): boolean;
-}) => Promise<Uint8Array | undefined>;
-
-export function askOver(clock: Clock): AskServer {
-  return ({ bytes, server, local_address, timeout_ms, matches }) =>
-    new Promise((resolve) => {
-      const socket = createSocket({ type: server.includes(":") ? "udp6" : "udp4" });
-      let over = false;
-      const end = (answer: Uint8Array | undefined) => {
-        if (over) return;
-        over = true;
-        timer.cancel();
-        socket.close();
-        resolve(answer);
-      };
-      const timer = clock.after(timeout_ms, () => end(undefined));
-      socket.on("error", () => end(undefined));
-      socket.on("message", (answer, from) => {
-        if (from.address === server && from.port === 53 && matches(answer)) end(answer);
-      });
-      try {
-        socket.bind({ port: 0, ...(local_address === undefined ? {} : { address: local_address }) }, () =>
-          socket.send(bytes, 53, server, (error) => {
-            if (error !== null) end(undefined);
-          }),
-        );
-      } catch {
-        end(undefined);
-      }
-    });
 }

@@ -6,9 +6,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import type { SiteConfig } from "../../base/config/schema.ts";
 import { silentLog } from "../../base/log.ts";
+import type { AskServer } from "../paths/dns-client.ts";
 import type { Path, Paths } from "../paths/path.ts";
 import { decide, mayAsk } from "./answers.ts";
-import type { AskServer } from "./dns-sockets.ts";
 import { Names } from "./names.ts";
 
 const OWN = { names: ["sip.branch.example"], address: "10.77.1.2", sip_port: 5060 };

@@ -1,11 +1,13 @@
 import { randomInt } from "node:crypto";
-import { decode, encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
+import { encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { LanConfig, SiteConfig } from "../../base/config/schema.ts";
 import type { Log } from "../../base/log.ts";
+import { answersQuestion, readPacket } from "../paths/dns-answer.ts";
+import { type AskServer, askOver } from "../paths/dns-client.ts";
 import type { Path, Paths } from "../paths/path.ts";
 import { decide, mayAsk, type OwnNames } from "./answers.ts";
-import { type AskServer, askOver, type DnsServer, openDnsServer, type Reply } from "./dns-sockets.ts";
+import { type DnsServer, openDnsServer, type Reply } from "./dns-sockets.ts";
 
 export interface NamesContext {
   readonly config: SiteConfig;
@@ -152,9 +154,10 @@ export class Names {
       const answer = await this.#ask({
         bytes,
         server,
+        protocol: "udp",
         local_address: path.localAddress,
         timeout_ms: FORWARD_TIMEOUT_MS,
-        matches: (candidate) => answers(candidate, id, question),
+        matches: (candidate) => answersQuestion(candidate, id, question),
       });
       const packet = answer === undefined ? undefined : readPacket(answer);
       // A server that fails says nothing about the next one.
@@ -162,29 +165,6 @@ export class Names {
     }
     return undefined;
   }
-}
-
-/** Undefined for what is no DNS message. Never throws. */
-function readPacket(bytes: Uint8Array): Packet | undefined {
-  if (bytes.length < 12) return undefined;
-  try {
-    return decode(Buffer.from(bytes));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether these bytes answer our question: a forger must guess id and port, and cannot change the subject. */
-function answers(bytes: Uint8Array, id: number, question: Question): boolean {
-  const packet = readPacket(bytes);
-  const [asked] = packet?.questions ?? [];
-  return (
-    packet?.type === "response" &&
-    packet.id === id &&
-    asked !== undefined &&
-    asked.type === question.type &&
-    asked.name.toLowerCase() === question.name.toLowerCase()
-  );
 }
 
 function largestUdp(query: Packet): number {

@@ -3,6 +3,7 @@ import type { PathConfig } from "../../base/config/schema.ts";
 import type { Evidence, HealthState } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
+import type { KnownName } from "../../base/snapshot.ts";
 import type { PathStatus } from "../../base/status.ts";
 import { isLoopback } from "../../sip/transport/ip-address.ts";
 import type { OpenProbeSocket } from "./datagram-socket.ts";
@@ -13,7 +14,7 @@ import { judgeLink, LinkWatcher } from "./link-watcher.ts";
 import type { MediaQuality } from "./media-quality.ts";
 import type { Health, Path } from "./path.ts";
 import { PathProbes } from "./path-probes.ts";
-import type { PathResolver } from "./resolver.ts";
+import type { Located, PathResolver, PeerName } from "./resolver.ts";
 import type { TryCanary } from "./tcp-canary.ts";
 import {
   initialVerdict,
@@ -177,8 +178,17 @@ export class PathMonitor implements Path, Testimony {
     this.#media = quality;
   }
 
-  resolve(host: string): Promise<readonly string[]> {
-    return this.#resolver.resolve(host, this.#localAddress);
+  locate(sought: PeerName): Promise<Located> {
+    return this.#resolver.locate(sought, this.#localAddress);
+  }
+
+  known(sought: PeerName): Located {
+    return this.#resolver.known(sought, this.#localAddress);
+  }
+
+  /** What its name servers said, for the next start. */
+  names(): readonly KnownName[] {
+    return this.#resolver.remembered();
   }
 
   suspect(reason: string): void {

@@ -1,4 +1,5 @@
 import type { Evidence, HealthState } from "../../base/events.ts";
+import type { Located, PeerName } from "./resolver.ts";
 
 /** A verdict with its reasons; the same shape for paths and trunks. */
 export interface Health {
@@ -22,8 +23,10 @@ export interface Path {
   readonly loss_percent: number | undefined;
   /** SIP passes and sound does not, as far as calls have shown. */
   readonly dead_media?: boolean | undefined;
-  /** Addresses of a name, asked on this path only; what was learned before is kept for when DNS is dead. */
-  resolve(host: string): Promise<readonly string[]>;
+  /** The servers of a SIP name (RFC 3263), asked on this path only; what was learned before serves when DNS is dead. */
+  locate(sought: PeerName): Promise<Located>;
+  /** The same from memory alone, however old: nobody is asked. */
+  known(sought: PeerName): Located;
   /** A call saw no answer in time: probe now, and judge within 250 ms. */
   suspect(reason: string): void;
 }

@@ -1,96 +1,219 @@
-/** Adapter: dns. Names resolved on one path only, by its own servers, with what was learned kept for when DNS is dead. */
-import { Resolver } from "node:dns/promises";
-import { isIP } from "node:net";
+import { randomInt } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
+import type { KnownName } from "../../base/snapshot.ts";
+import { answered, type Hop, type Locating, locate, questionsOf, type Sought } from "../../sip/locating/locate.ts";
+import type { Answer, Question, Records } from "../../sip/locating/records.ts";
+import { ipFamily } from "../../sip/transport/ip-address.ts";
+import { answersQuestion, type DnsReading, encodeQuestion, readAnswer } from "./dns-answer.ts";
+import { type AskServer, askOver, systemServers } from "./dns-client.ts";
+import { NameCache } from "./name-cache.ts";
 
-interface Known {
-  readonly addresses: readonly string[];
-  readonly until_ms: number;
+export interface ResolverPorts {
+  readonly clock: Clock;
+  /** Addresses, or `address:port` for IPv4. None: those of the system. */
+  readonly servers: readonly string[];
+  readonly random: () => number;
+  /** Replaced in tests. */
+  readonly ask?: AskServer;
 }
 
+/** A peer by the name that the site file has for it. */
+export type PeerName = Omit<Sought, "families">;
+
+/** Servers in the order in which they are to be tried. Empty when nothing is known. */
+export interface Located {
+  readonly hops: readonly Hop[];
+  /** Some of it was learned before and could not be asked again: since when (wall ms). Undefined: all is fresh. */
+  readonly stale_since_wall: number | undefined;
+}
+
+interface Looked {
+  readonly answer: Answer;
+  readonly stale_since_wall: number | undefined;
+}
+
+const SERVERS_MAX = 3;
+/** A server that is silent so long has the next one asked beside it; all of them have this long in two rounds. */
+const NEXT_SERVER_MS = 500;
 const QUERY_TIMEOUT_MS = 1_500;
-const CACHE_NAMES = 256;
-const MIN_TTL_S = 30;
-const MAX_TTL_S = 3_600;
+const ROUNDS = 2;
+const UNDER_WAY_MAX = 64;
+/** Servers of which none has answered are left alone for so long. */
+const SILENT_MS = 5_000;
 
+/** Names resolved on one path only, by its own servers, with what was learned kept for when DNS is dead. */
 export class PathResolver {
-  readonly #clock: Clock;
-  readonly #servers: readonly string[];
-  readonly #known = new Map<string, Known>();
-  readonly #running = new Map<string, Promise<readonly string[]>>();
+  readonly #ports: ResolverPorts;
+  readonly #ask: AskServer;
+  readonly #cache = new NameCache();
+  readonly #running = new Map<string, Promise<DnsReading>>();
+  #silentUntil_ms = 0;
 
-  /** `servers`: addresses, or `address:port` for IPv4. None: those of the system. */
-  constructor(clock: Clock, servers: readonly string[]) {
-    this.#clock = clock;
-    this.#servers = servers;
+  constructor(ports: ResolverPorts) {
+    this.#ports = ports;
+    this.#ask = ports.ask ?? askOver(ports.clock);
   }
 
   /**
-   * Addresses of `host`, IPv4 first. A fresh answer from the cache; else asked over `localAddress`; else what was known
-   * before, however old. Empty when nothing is known. Never rejects.
+   * The servers of a SIP name (RFC 3263), asked from `localAddress`. Where the name servers are dead or say that a name
+   * has gone, what was learned before is used. Never rejects.
    */
-  async resolve(host: string, localAddress: string | undefined): Promise<readonly string[]> {
-    if (isIP(host) !== 0) return [host];
-    const name = host.toLowerCase();
-    if (name === "localhost") return ["127.0.0.1"];
-    const known = this.#known.get(name);
-    if (known !== undefined && known.until_ms > this.#clock.now()) return known.addresses;
-    const running = this.#running.get(name);
-    if (running !== undefined) return running;
-    const asked = this.#ask(name, localAddress).then((found) => {
-      this.#running.delete(name);
-      if (found === undefined) return known?.addresses ?? [];
-      this.#remember(name, found);
-      return found.addresses;
-    });
-    this.#running.set(name, asked);
-    return asked;
+  async locate(peer: PeerName, localAddress: string | undefined): Promise<Located> {
+    const sought = soughtFrom(peer, localAddress);
+    let locating: Locating = locate(sought);
+    let stale_since_wall: number | undefined;
+    while (locating.phase !== "located") {
+      const looked = await Promise.all(questionsOf(locating).map((question) => this.#look(question, localAddress)));
+      stale_since_wall = oldest(stale_since_wall, looked);
+      locating = this.#next(locating, looked);
+    }
+    // Name servers of a dead uplink may say that a name does not exist: what it once was is better than nothing.
+    return locating.hops.length > 0 ? { hops: locating.hops, stale_since_wall } : this.known(peer, localAddress);
   }
 
-  /** What is known already, however old. */
-  cached(host: string): readonly string[] {
-    return isIP(host) !== 0 ? [host] : (this.#known.get(host.toLowerCase())?.addresses ?? []);
+  /** From memory alone, however old. */
+  known(peer: PeerName, localAddress: string | undefined): Located {
+    let locating: Locating = locate(soughtFrom(peer, localAddress));
+    let stale_since_wall: number | undefined;
+    while (locating.phase !== "located") {
+      const looked = questionsOf(locating).map((question) => this.#lastGood(question));
+      stale_since_wall = oldest(stale_since_wall, looked);
+      locating = this.#next(locating, looked);
+    }
+    return { hops: locating.hops, stale_since_wall };
   }
 
   /** Asks again at the next use, as after an address change. Answers are kept as a last resort. */
   expire(): void {
-    for (const [name, known] of this.#known) this.#known.set(name, { ...known, until_ms: 0 });
+    this.#silentUntil_ms = 0;
+    this.#cache.expire();
   }
 
-  #remember(name: string, known: Known): void {
-    this.#known.delete(name);
-    this.#known.set(name, known);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= CACHE_NAMES) break;
-      this.#known.delete(oldest);
+  remembered(): readonly KnownName[] {
+    return this.#cache.remembered(this.#ports.clock.wall());
+  }
+
+  restore(known: readonly KnownName[]): void {
+    this.#cache.restore(known, this.#ports.clock.wall());
+  }
+
+  #next(locating: Locating, looked: readonly Looked[]): Locating {
+    return answered(
+      locating,
+      looked.map(({ answer }) => answer),
+      this.#ports.random,
+    );
+  }
+
+  async #look(question: Question, localAddress: string | undefined): Promise<Looked> {
+    const { clock } = this.#ports;
+    const fresh = this.#cache.fresh(question, clock.now());
+    if (fresh !== undefined) return lookedAt(question, fresh.records, undefined);
+    const reading = await this.#question(question, localAddress);
+    const now = { ms: clock.now(), wall: clock.wall() };
+    switch (reading.kind) {
+      case "found":
+        this.#cache.found(question, reading.records, reading.ttl_s, now);
+        return lookedAt(question, reading.records, undefined);
+      case "none":
+        this.#cache.none(question, reading.ttl_s, now.ms);
+        return lookedAt(question, undefined, undefined);
+      default:
+        return this.#lastGood(question);
     }
   }
 
-  async #ask(name: string, localAddress: string | undefined): Promise<Known | undefined> {
-    const resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: 2 });
+  /** The last records found, however old. */
+  #lastGood(question: Question): Looked {
+    const known = this.#cache.lastFound(question);
+    return lookedAt(question, known?.records, known?.learned_wall);
+  }
+
+  /** Once a name is asked by many, its servers are asked once; once all of them are silent, nobody waits for the next name. */
+  async #question(question: Question, localAddress: string | undefined): Promise<DnsReading> {
+    const key = `${question.type} ${question.name}`;
+    const running = this.#running.get(key);
+    if (running !== undefined) return running;
+    if (this.#ports.clock.now() < this.#silentUntil_ms) return { kind: "failed", detail: "no name server answers" };
+    if (this.#running.size >= UNDER_WAY_MAX) return { kind: "failed", detail: "too many questions at once" };
+    const asked = this.#askAll(question, localAddress);
+    this.#running.set(key, asked);
     try {
-      if (this.#servers.length > 0) resolver.setServers(this.#servers.map(bracketed));
-      if (localAddress !== undefined) {
-        if (localAddress.includes(":")) resolver.setLocalAddress("0.0.0.0", localAddress);
-        else resolver.setLocalAddress(localAddress);
-      }
-    } catch {
-      return undefined;
+      return await asked;
+    } finally {
+      this.#running.delete(key);
     }
-    const [four, six] = await Promise.allSettled([
-      resolver.resolve4(name, { ttl: true }),
-      resolver.resolve6(name, { ttl: true }),
-    ]);
-    const records = [four, six].flatMap((result) => (result.status === "fulfilled" ? result.value : []));
-    if (records.length === 0) return undefined;
-    const ttl_s = Math.min(...records.map((record) => record.ttl));
-    return {
-      addresses: records.map((record) => record.address).slice(0, 16),
-      until_ms: this.#clock.now() + Math.min(Math.max(ttl_s, MIN_TTL_S), MAX_TTL_S) * 1000,
-    };
+  }
+
+  /** The first server that can say. One that is slow does not hold up the next. */
+  async #askAll(question: Question, localAddress: string | undefined): Promise<DnsReading> {
+    const { clock } = this.#ports;
+    const named = this.#ports.servers.length > 0 ? this.#ports.servers : systemServers();
+    const servers = named.slice(0, SERVERS_MAX);
+    if (servers.length === 0) return { kind: "failed", detail: "no name server" };
+    return new Promise((resolve) => {
+      let open = servers.length * ROUNDS;
+      let failed: DnsReading = { kind: "failed", detail: "no name server answers" };
+      let over = false;
+      let unheard = 0;
+      const done = (reading: DnsReading) => {
+        open--;
+        if (reading.kind === "failed" && reading.silent === true) unheard++;
+        if (over) return;
+        if (reading.kind === "failed" || reading.kind === "truncated") {
+          if (reading.kind === "failed") failed = reading;
+          if (open > 0) return;
+        }
+        over = true;
+        if (unheard === servers.length * ROUNDS) this.#silentUntil_ms = clock.now() + SILENT_MS;
+        for (const timer of timers) timer.cancel();
+        resolve(reading.kind === "truncated" ? failed : reading);
+      };
+      const timers = Array.from({ length: servers.length * ROUNDS }, (_, i) =>
+        clock.after(i * NEXT_SERVER_MS, () => {
+          const server = servers[i % servers.length] ?? "";
+          void this.#askOne(question, server, localAddress).then(done);
+        }),
+      );
+    });
+  }
+
+  async #askOne(question: Question, server: string, localAddress: string | undefined): Promise<DnsReading> {
+    for (const protocol of ["udp", "tcp"] as const) {
+      const id = randomInt(1, 65_536);
+      const bytes = await this.#ask({
+        bytes: encodeQuestion(id, question),
+        server,
+        protocol,
+        local_address: localAddress,
+        timeout_ms: QUERY_TIMEOUT_MS,
+        matches: (candidate) => answersQuestion(candidate, id, question),
+      });
+      if (bytes === undefined) return { kind: "failed", detail: `${server} does not answer`, silent: true };
+      const reading = readAnswer(bytes, question);
+      if (reading.kind !== "truncated") return reading;
+    }
+    return { kind: "failed", detail: `${server} cuts its answer over TCP too` };
   }
 }
 
-function bracketed(server: string): string {
-  return isIP(server) === 6 ? `[${server}]` : server;
+function soughtFrom(peer: PeerName, localAddress: string | undefined): Sought {
+  const host = peer.host.toLowerCase() === "localhost" ? "127.0.0.1" : peer.host;
+  const family = localAddress === undefined ? undefined : ipFamily(localAddress);
+  return { ...peer, host, families: family === undefined ? [4, 6] : [family] };
+}
+
+function oldest(before: number | undefined, looked: readonly Looked[]): number | undefined {
+  const all = [before, ...looked.map(({ stale_since_wall }) => stale_since_wall)].filter((wall) => wall !== undefined);
+  return all.length === 0 ? undefined : Math.min(...all);
+}
+
+function lookedAt(question: Question, records: Records | undefined, stale_since_wall: number | undefined): Looked {
+  return { answer: { question, records: records ?? emptyOf(question.type) }, stale_since_wall };
+}
+
+function emptyOf(type: Question["type"]): Records {
+  if (type === "NAPTR") return { type, naptr: [] };
+  if (type === "SRV") return { type, srv: [] };
+  return { type, addresses: [] };
 }

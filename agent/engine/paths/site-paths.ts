@@ -1,10 +1,12 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { SiteConfig } from "../../base/config/schema.ts";
+import type { PathConfig, SiteConfig } from "../../base/config/schema.ts";
 import type { EventFactory, HealthState, HoldfastEvent } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
+import type { KnownName } from "../../base/snapshot.ts";
 import type { PathStatus } from "../../base/status.ts";
 import { type OpenProbeSocket, openProbeSocket } from "./datagram-socket.ts";
+import type { AskServer } from "./dns-client.ts";
 import { type IpCommand, startIpCommand } from "./ip-command.ts";
 import type { Path, Paths } from "./path.ts";
 import { PathMonitor } from "./path-monitor.ts";
@@ -19,7 +21,10 @@ export interface SitePathsContext {
   readonly alarms: AlarmBoard;
   readonly events: EventFactory;
   record(event: HoldfastEvent): void;
+  /** From the snapshot, or from before a restart of the engine. */
+  readonly names?: Readonly<Record<string, readonly KnownName[]>>;
   /** Replaced in tests. */
+  readonly ask?: AskServer;
   readonly ip?: IpCommand;
   readonly openSocket?: OpenProbeSocket;
   readonly tryCanary?: TryCanary;
@@ -70,10 +75,18 @@ export class SitePaths implements Paths {
             tryCanary: context.tryCanary ?? tryCanary,
             random: context.random ?? Math.random,
           },
-          new PathResolver(clock, path.dns_servers),
+          this.#resolver(path),
           (changed, from) => this.#changed(changed, from),
         ),
     );
+  }
+
+  #resolver({ id, dns_servers }: PathConfig): PathResolver {
+    const { clock, ask, names, random } = this.#context;
+    const ports = { clock, servers: dns_servers, random: random ?? Math.random };
+    const resolver = new PathResolver(ask === undefined ? ports : { ...ports, ask });
+    resolver.restore(names?.[id] ?? []);
+    return resolver;
   }
 
   start(): void {
@@ -95,6 +108,11 @@ export class SitePaths implements Paths {
 
   onChange(listener: (path: Path) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** What the name servers of each path said, for the next start. */
+  names(): Readonly<Record<string, readonly KnownName[]>> {
+    return Object.fromEntries(this.#paths.map((path) => [path.id, path.names()]));
   }
 
   status(): PathStatus[] {

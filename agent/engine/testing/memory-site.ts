@@ -176,7 +176,8 @@ export async function memorySite(
       localAddress: BOX,
       rtt_ms: 10,
       loss_percent: 0,
-      resolve: async () => [PBX],
+      locate: async () => ({ hops: [], stale_since_wall: undefined }),
+      known: () => ({ hops: [], stale_since_wall: undefined }),
       suspect: () => {},
     };
     const profile = config.carrier_profiles[0];
@@ -205,6 +206,8 @@ export async function memorySite(
       contact: (user) => `sip:${user}@${BOX}:${PBX_PORT_HERE}`,
       local: { address: BOX, port: PBX_PORT_HERE },
       observe: (observation) => void observed.push(observation),
+      alternative: () => undefined,
+      towards: () => undefined,
     };
     const trunks: Trunks = {
       get: (id) => (id === trunk.id ? trunk : undefined),

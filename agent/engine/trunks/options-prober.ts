@@ -4,6 +4,7 @@ import { buildRequest } from "../../sip/messages/build.ts";
 import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
+import { isRefusal } from "./trunk-verdict.ts";
 
 /**
  * OPTIONS to a trunk, on the flow that carries everything else: in quiet times at least 15 s apart and at random, so
@@ -77,6 +78,15 @@ export class OptionsProber {
     return this.#last_ms !== undefined && this.#ports.clock.now() - this.#last_ms < QUIET_MS.brisk[0];
   }
 
+  /** Whether the server at the other end of a flow answers, and does not refuse. `done` is told once, within a second. */
+  ask(flow: Flow, done: (alive: boolean) => void): void {
+    this.#request(flow, {
+      answered: (status) => done(!isRefusal(status)),
+      silent: () => done(false),
+      unsendable: () => done(false),
+    });
+  }
+
   /**
    * Three in a second. Once this hour's are used up: one, at once when a call waits for the answer, else unless one was
    * sent lately. False when none was sent: then silence says nothing.
@@ -116,11 +126,15 @@ export class OptionsProber {
   }
 
   #send(): void {
-    const { clock, transactions } = this.#ports;
     const flow = this.#ports.flow();
     if (this.#stopped || flow === undefined) return;
+    this.#last_ms = this.#ports.clock.now();
+    this.#request(flow, this.#ports);
+  }
+
+  #request(flow: Flow, witness: Pick<OptionsProberPorts, "answered" | "silent" | "unsendable">): void {
+    const { clock, transactions } = this.#ports;
     const sent_ms = clock.now();
-    this.#last_ms = sent_ms;
     const uri = this.#ports.target();
     const request = buildRequest({
       method: "OPTIONS",
@@ -141,7 +155,7 @@ export class OptionsProber {
     const silent = () => {
       if (over || told) return;
       told = true;
-      this.#ports.silent(sent_ms);
+      witness.silent(sent_ms);
     };
     const timers = [
       clock.after(SILENCE_MS, silent),
@@ -158,7 +172,7 @@ export class OptionsProber {
         onFinal: (response) => {
           if (over) return;
           end();
-          this.#ports.answered(response.status, sent_ms);
+          if (!told || witness === this.#ports) witness.answered(response.status, sent_ms);
         },
         onTimeout: () => {
           if (over) return;
@@ -168,7 +182,7 @@ export class OptionsProber {
         onTransportError: (error) => {
           if (over) return;
           end();
-          this.#ports.unsendable(error);
+          witness.unsendable(error);
         },
       },
       { retransmit_at_ms: RETRANSMIT_MS },

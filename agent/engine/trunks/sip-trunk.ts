@@ -5,7 +5,7 @@ import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
-import type { Flow, TransportError } from "../../sip/transport/flow.ts";
+import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { inBrackets } from "../../sip/transport/ip-address.ts";
 import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
@@ -15,7 +15,7 @@ import { trunkAvailability } from "./availability.ts";
 import { FirstResponseTimes } from "./first-response.ts";
 import { OptionsProber } from "./options-prober.ts";
 import { RegistrationClient } from "./registration-client.ts";
-import type { Trunk, TrunkObservation } from "./trunk.ts";
+import type { HopFailure, Trunk, TrunkObservation } from "./trunk.ts";
 import { TrunkConnection } from "./trunk-connection.ts";
 import {
   initialTrunkVerdict,
@@ -34,8 +34,8 @@ export interface TrunkSetting {
   readonly roles: readonly ("emergency" | "main_number")[];
   readonly domain: string;
   readonly host: string;
-  readonly port: number;
-  readonly transport: "udp" | "tcp" | "tls";
+  readonly port: number | undefined;
+  readonly transport: Protocol | "auto";
   readonly local_port: number;
   readonly profile: CarrierProfile;
   readonly registration:
@@ -59,6 +59,8 @@ export interface TrunkReports {
 }
 
 const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_500 } as const;
+/** So long has a server to answer before the next one is asked. */
+const NEXT_SERVER_MS = 800;
 const STALE_MS = { wan: 120_000, lte: 900_000, modem: 900_000 } as const;
 /** A SIP peer reached over one path: its sockets, its health, its registration. */
 export class SipTrunk implements Trunk {
@@ -80,6 +82,7 @@ export class SipTrunk implements Trunk {
   readonly #times: FirstResponseTimes;
   readonly #connection: TrunkConnection;
   #greet: Timer | undefined;
+  #nextServer: Timer | undefined;
   #closed = false;
 
   constructor(setting: TrunkSetting, path: PathMonitor, ports: TrunkPorts, reports: TrunkReports) {
@@ -110,6 +113,8 @@ export class SipTrunk implements Trunk {
       connected: () => this.#connected(),
       lost: () => this.#registration?.flowLost(),
       failed: (source, error) => this.#unsendable(source, error),
+      named: (verdict, detail) => this.#feed({ kind: "note", source: "dns", verdict, detail }),
+      ask: (flow, done) => this.#options.ask(flow, done),
     });
     this.#options = new OptionsProber({
       clock,
@@ -156,6 +161,7 @@ export class SipTrunk implements Trunk {
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#greet?.cancel();
+    this.#nextServer?.cancel();
     this.#options.stop();
     this.#registration?.stop();
     await this.#connection.close();
@@ -193,7 +199,7 @@ export class SipTrunk implements Trunk {
   }
 
   contact(user: string): string {
-    const transport = this.#setting.transport === "udp" ? "" : `;transport=${this.#setting.transport}`;
+    const transport = this.#protocol === "udp" ? "" : `;transport=${this.#protocol}`;
     return `sip:${user === "" ? "" : `${user}@`}${this.#hostPort()}${transport}`;
   }
 
@@ -210,6 +216,14 @@ export class SipTrunk implements Trunk {
       case "send_error":
         this.#unsendable("invite", { code: "send", detail: observation.detail });
     }
+  }
+
+  alternative(tried: readonly Flow[], failure: HopFailure): Flow | undefined {
+    return this.#connection.alternative(tried, failure);
+  }
+
+  towards(address: string): Flow | undefined {
+    return this.#connection.towards(address);
   }
 
   /** Whether a message on this flow comes from the trunk's peer. */
@@ -263,9 +277,16 @@ export class SipTrunk implements Trunk {
     return `${inBrackets(address)}:${port}`;
   }
 
+  /** What it is spoken to in now. */
+  get #protocol(): Protocol {
+    const { transport } = this.#setting;
+    return this.#connection.protocol ?? (transport === "auto" ? "udp" : transport);
+  }
+
   #hostUri(): string {
-    const { transport, port } = this.#setting;
-    const at = port === 5060 ? this.domain : `${this.domain}:${port}`;
+    const { port } = this.#setting;
+    const transport = this.#protocol;
+    const at = port === undefined || port === 5060 ? this.domain : `${this.domain}:${port}`;
     return `sip:${this.kind === "pbx" ? this.domain : at}${transport === "udp" ? "" : `;transport=${transport}`}`;
   }
 
@@ -340,9 +361,19 @@ export class SipTrunk implements Trunk {
         return;
       case "changed":
         this.#log.info("trunk verdict", { from: effect.from, to: effect.to, evidence: this.health.evidence });
+        if (effect.to === "suspect") this.#tryNextServer();
         if (effect.to === "down") this.#connection.giveUp();
         this.#reports.changed(this, effect.from);
     }
+  }
+
+  /** The server in use does not answer the burst: the others are asked, one after the other, before the trunk is down. */
+  #tryNextServer(): void {
+    if (this.#closed || this.path.health.state === "down" || !this.#connection.tryNext()) return;
+    this.#nextServer?.cancel();
+    this.#nextServer = this.#ports.clock.after(NEXT_SERVER_MS, () => {
+      if (this.health.state === "suspect") this.#tryNextServer();
+    });
   }
 
   #feed(input: Unstamped<TrunkInput>): void {

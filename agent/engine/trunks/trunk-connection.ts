@@ -1,10 +1,23 @@
 import { type Clock, every, type Timer } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { Flow, TransportError } from "../../sip/transport/flow.ts";
-import { ipFamily } from "../../sip/transport/ip-address.ts";
+import {
+  type HopList,
+  hopAnswered,
+  hopFailed,
+  inOrder,
+  isBehind,
+  NO_HOPS,
+  relocated,
+  sameHop,
+} from "../../sip/locating/hop-list.ts";
+import type { Hop } from "../../sip/locating/locate.ts";
+import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
+import { canonicalAddress } from "../../sip/transport/ip-address.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
+import type { Located, PeerName } from "../paths/resolver.ts";
+import type { HopFailure } from "./trunk.ts";
 
 export interface ConnectionPorts {
   readonly clock: Clock;
@@ -14,8 +27,8 @@ export interface ConnectionPorts {
   readonly path: Path;
   readonly peer: {
     readonly host: string;
-    readonly port: number;
-    readonly transport: "udp" | "tcp" | "tls";
+    readonly port: number | undefined;
+    readonly transport: Protocol | "auto";
     readonly local_port: number;
   };
   /** Keep NAT bindings open, because calls are to come in. */
@@ -25,6 +38,10 @@ export interface ConnectionPorts {
   /** The flow is gone, and what was registered over it. */
   lost(): void;
   failed(source: string, error: TransportError): void;
+  /** What is known of the peer's names, for the evidence. */
+  named(judged: "good" | "bad", detail: string): void;
+  /** Asks whether a server that had failed answers again; `done` is told once. */
+  ask(flow: Flow, done: (alive: boolean) => void): void;
 }
 
 /** Names are asked again so often; what was known before stays known. */
@@ -35,13 +52,21 @@ const RECONNECT_MS = [500, 30_000] as const;
 /** NAT bindings live at least 30 s in practice for UDP; RFC 5626 §4.4.1 has 95 to 120 s for TCP, CGNATs know less. */
 const KEEPALIVE_MS = 25_000;
 const KEEPALIVE = new TextEncoder().encode("\r\n\r\n");
-const ADDRESSES_KEPT = 16;
+/** How often it is asked whether the server that DNS prefers is back. */
+const PREFER_MS = 15_000;
+/** Where the site leaves the choice and the name servers too. */
+const ANY_TRANSPORT: readonly Protocol[] = ["tcp", "udp"];
 
-/** A trunk's sockets: local ports on the path's address, the peer's addresses, and the flow to it, made anew when lost. */
+/**
+ * A trunk's sockets: local ports on the path's address, the peer's servers (RFC 3263), and the flow to the one in use, made
+ * anew when lost, and to the next server when it fails.
+ */
 export class TrunkConnection {
   readonly #ports: ConnectionPorts;
-  /** Addresses of the peer, the one in use first; a request from another one is a stranger's. */
-  #addresses: readonly string[] = [];
+  /** Servers of the peer; a request from another address is a stranger's. */
+  #list: HopList = NO_HOPS;
+  /** The server in use. */
+  #hop: Hop | undefined;
   #listeners: readonly Listener[] = [];
   #boundTo: string | undefined;
   #opening: Promise<void> = Promise.resolve();
@@ -59,7 +84,10 @@ export class TrunkConnection {
 
   start(): void {
     const { clock, keep_alive } = this.#ports;
-    this.#periodic.push(every(clock, RESOLVE_MS, () => void this.#resolve()));
+    this.#periodic.push(
+      every(clock, RESOLVE_MS, () => void this.#resolve()),
+      every(clock, PREFER_MS, () => this.#preferAgain()),
+    );
     if (keep_alive) this.#periodic.push(every(clock, KEEPALIVE_MS, () => this.#keepAlive()));
     this.follow();
   }
@@ -91,7 +119,7 @@ export class TrunkConnection {
         listener.address === flow.local.address &&
         listener.port === flow.local.port,
     );
-    return local && this.#addresses.includes(flow.remote.address);
+    return local && this.#list.hops.some(({ address }) => address === flow.remote.address);
   }
 
   /** Binds to the path's address, which may have changed. */
@@ -105,41 +133,129 @@ export class TrunkConnection {
       });
   }
 
-  /** Makes a flow to the peer's first address; the one there is, if it is that. */
+  /** Makes a flow to the server in use; the one there is, if it is that. */
   connect(): void {
-    const [address] = this.#addresses;
-    const { transport, peer, log } = this.#ports;
-    if (this.#closed || address === undefined || this.#boundTo === undefined) return;
+    const hop = this.#hop ?? inOrder(this.#list, this.#ports.clock.now())[0];
+    if (this.#closed || hop === undefined || this.#boundTo === undefined) return;
+    this.#hop = hop;
     const before = this.#flow;
+    this.#flow = this.#flowTo(hop);
+    if (this.#flow !== undefined && this.#flow.id !== before?.id) this.#ports.connected();
+  }
+
+  #flowTo({ transport: protocol, address, port }: Hop): Flow | undefined {
+    const { transport, peer, log } = this.#ports;
+    if (this.#boundTo === undefined) return undefined;
     try {
-      this.#flow = transport.flowTo({
-        protocol: peer.transport,
+      return transport.flowTo({
+        protocol,
         address,
-        port: peer.port,
+        port,
         local_address: this.#boundTo,
         // A listening TCP port cannot be connected from as well.
-        ...(peer.transport === "udp" ? { local_port: peer.local_port } : {}),
+        ...(protocol === "udp" ? { local_port: peer.local_port } : {}),
       });
     } catch (error) {
-      this.#flow = undefined;
       log.warn("trunk may not be reached", { error });
-      return;
+      return undefined;
     }
-    if (this.#flow.id !== before?.id) this.#ports.connected();
   }
 
   /** The peer answers: the next loss is tried again quickly. */
   alive(): void {
     this.#reconnects = 0;
+    if (this.#hop !== undefined) this.#list = hopAnswered(this.#list, this.#hop);
+  }
+
+  /** What the server in use is spoken to in. */
+  get protocol(): Protocol | undefined {
+    return this.#hop?.transport;
+  }
+
+  /** More than one server is known. */
+  get hasChoice(): boolean {
+    return this.#list.hops.length > 1;
+  }
+
+  /** The server in use does not answer: the next one, if there is another. False when there is none. */
+  tryNext(): boolean {
+    const { clock } = this.#ports;
+    if (this.#hop === undefined || !this.hasChoice) return false;
+    this.#list = hopFailed(this.#list, this.#hop, clock.now());
+    this.#use(inOrder(this.#list, clock.now()).find((hop) => this.#hop === undefined || !sameHop(hop, this.#hop)));
+    return true;
+  }
+
+  /**
+   * Where to repeat a request that failed on the last of `tried` (RFC 3263 §4.3); undefined when every server has been
+   * tried. One that refuses or cannot be reached stands behind the others from now on.
+   */
+  alternative(tried: readonly Flow[], failure: HopFailure): Flow | undefined {
+    const { clock } = this.#ports;
+    const failed = tried.at(-1);
+    const hop = failed === undefined ? undefined : this.#hopOf(failed);
+    if (hop === undefined) return undefined;
+    if (failure.kind !== "silent") {
+      this.#list = hopFailed(
+        this.#list,
+        hop,
+        clock.now(),
+        failure.kind === "refused" ? failure.retry_after_s : undefined,
+      );
+    }
+    const known = tried.flatMap((flow) => this.#hopOf(flow) ?? []);
+    const next = inOrder(this.#list, clock.now()).find((each) => !known.some((other) => sameHop(each, other)));
+    if (next === undefined) return undefined;
+    if (failure.kind !== "silent" && this.#hop !== undefined && sameHop(this.#hop, hop)) this.#use(next);
+    return this.#flowTo(next);
+  }
+
+  /** The flow to the server with this address, so that a dialog stays with the one that it was made with. */
+  towards(address: string): Flow | undefined {
+    const canonical = canonicalAddress(address);
+    if (canonical === undefined || this.#hop === undefined || this.#hop.address === canonical) return undefined;
+    const hop = this.#list.hops.find((each) => each.address === canonical);
+    return hop === undefined || isBehind(this.#list, hop, this.#ports.clock.now()) ? undefined : this.#flowTo(hop);
+  }
+
+  #hopOf(flow: Flow): Hop | undefined {
+    const { address, port } = flow.remote;
+    return this.#list.hops.find(
+      (hop) => hop.address === address && hop.port === port && hop.transport === flow.protocol,
+    );
+  }
+
+  #use(hop: Hop | undefined): void {
+    if (hop === undefined || (this.#hop !== undefined && sameHop(hop, this.#hop))) return;
+    this.#ports.log.info("trunk goes to another server", { from: this.#hop?.address, to: hop.address });
+    this.#drop();
+    this.#hop = hop;
+    this.connect();
+  }
+
+  /** The server that DNS prefers may be back: it is asked, and used again once it answers. */
+  #preferAgain(): void {
+    const { clock, path, ask } = this.#ports;
+    const preferred = inOrder(this.#list, clock.now())[0];
+    if (preferred === undefined || this.#hop === undefined || sameHop(preferred, this.#hop)) return;
+    if (path.health.state === "down") return;
+    const flow = this.#flowTo(preferred);
+    if (flow === undefined) return;
+    ask(flow, (alive) => {
+      if (this.#closed) return;
+      if (alive) {
+        this.#list = hopAnswered(this.#list, preferred);
+        this.#use(preferred);
+      } else this.#list = hopFailed(this.#list, preferred, clock.now());
+    });
   }
 
   /**
    * The peer is down. A connection into a black hole waits ever longer before it tries again, so the next one must be
-   * new; and the next address of the name is tried first.
+   * new; and the next server of the name is tried first.
    */
   giveUp(): void {
-    const [first, ...others] = this.#addresses;
-    if (first !== undefined && others.length > 0) this.#addresses = [...others, first];
+    if (this.tryNext()) return;
     if (this.#flow?.reliable !== true) {
       this.connect();
       return;
@@ -152,6 +268,16 @@ export class TrunkConnection {
     if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
     this.#ports.lost();
     if (error !== undefined) this.#ports.failed("tcp", error);
+    // A server that was never reached, or no longer is: another may be, and nobody need wait for that.
+    if (error !== undefined && this.#hop !== undefined && this.hasChoice) {
+      const next = inOrder(this.#list, this.#ports.clock.now()).find(
+        (hop) => this.#hop !== undefined && !sameHop(hop, this.#hop),
+      );
+      if (next !== undefined && !isBehind(this.#list, next, this.#ports.clock.now())) {
+        this.tryNext();
+        return;
+      }
+    }
     const [first, most] = RECONNECT_MS;
     this.#reconnectIn(Math.min(most, first * 2 ** Math.min(this.#reconnects, 10)));
     this.#reconnects++;
@@ -199,20 +325,35 @@ export class TrunkConnection {
   }
 
   async #resolve(): Promise<void> {
-    const { path, peer } = this.#ports;
-    const family = this.#boundTo === undefined ? undefined : ipFamily(this.#boundTo);
-    if (family === undefined) return;
-    const found = (await path.resolve(peer.host)).filter((address) => ipFamily(address) === family);
-    if (this.#closed) return;
-    if (found.length === 0) {
-      if (this.#addresses.length === 0) this.#retryLater();
-      return;
+    const { path } = this.#ports;
+    if (this.#boundTo === undefined) return;
+    const sought = this.#sought;
+    // What is remembered serves at once: the name servers may be dead, and a call does not wait for them.
+    if (this.#list.hops.length === 0) this.#located(path.known(sought));
+    this.#located(await path.locate(sought));
+    if (!this.#closed && this.#list.hops.length === 0) this.#retryLater();
+  }
+
+  get #sought(): PeerName {
+    const { host, port, transport } = this.#ports.peer;
+    const chosen = transport === "auto" ? undefined : transport;
+    return { host, port, transport: chosen, secure: false, supported: chosen === undefined ? ANY_TRANSPORT : [chosen] };
+  }
+
+  #located({ hops, stale_since_wall }: Located): void {
+    if (this.#closed || hops.length === 0) return;
+    const { clock, named, peer } = this.#ports;
+    this.#list = relocated(this.#list, hops);
+    if (stale_since_wall === undefined)
+      named("good", `${peer.host} is ${hops.map(({ address }) => address).join(", ")}`);
+    else {
+      const since_min = Math.round((clock.wall() - stale_since_wall) / 60_000);
+      named("bad", `name servers do not tell of ${peer.host}: using what they said ${since_min} min ago`);
     }
-    const [before] = this.#addresses;
-    // The address in use is kept while the name still has it.
-    const inUse = before !== undefined && found.includes(before) ? [before] : [];
-    this.#addresses = [...new Set([...inUse, ...found, ...this.#addresses])].slice(0, ADDRESSES_KEPT);
-    if (this.#flow === undefined || this.#addresses[0] !== before) this.connect();
+    const hop = this.#hop;
+    // The server in use is kept while the name still has it.
+    if (hop !== undefined && !hops.some((each) => sameHop(each, hop))) this.#use(inOrder(this.#list, clock.now())[0]);
+    else if (this.#flow === undefined) this.connect();
   }
 
   #reconnectIn(longest_ms: number): void {

@@ -44,6 +44,8 @@ export type TrunkInput = Stamp &
     | { readonly kind: "unsendable"; readonly source: string; readonly detail: string }
     /** `urgent`: a call waits for the answer. */
     | { readonly kind: "doubt"; readonly reason: string; readonly urgent: boolean }
+    /** Worth showing, and decides nothing. */
+    | { readonly kind: "note"; readonly source: string; readonly verdict: Evidence["verdict"]; readonly detail: string }
     /** The burst was not sent: no question, so no silence. */
     | { readonly kind: "unasked" }
     | { readonly kind: "path"; readonly down: boolean; readonly detail: string }
@@ -125,6 +127,8 @@ function step(rules: TrunkRules, verdict: TrunkVerdict, input: TrunkInput): Step
       return verdict.path_down
         ? go(verdict)
         : open(rules, verdict, input.reason, at_ms, at_ms, { founded: false, urgent: input.urgent });
+    case "note":
+      return go(noted(verdict, input.source, input.verdict, input.detail, input));
     case "unasked":
       return verdict.episode === undefined || verdict.episode.founded
         ? go(verdict)

@@ -8,6 +8,13 @@ export type TrunkObservation =
   | { readonly kind: "no_response"; readonly method: string }
   | { readonly kind: "send_error"; readonly detail: string };
 
+/** Why a request could not be served by one of a peer's servers (RFC 3263 §4.3). */
+export type HopFailure =
+  | { readonly kind: "silent" }
+  | { readonly kind: "transport" }
+  /** 503 (RFC 3261 §21.5.4). */
+  | { readonly kind: "refused"; readonly retry_after_s: number | undefined };
+
 /** A SIP peer reached over one path: a cloud PBX target or a trunk. */
 export interface Trunk {
   readonly id: string;
@@ -30,6 +37,13 @@ export interface Trunk {
   /** Host:port of ours on this trunk's side, for Via, Record-Route and Path. */
   readonly local: { readonly address: string; readonly port: number };
   observe(observation: TrunkObservation): void;
+  /**
+   * Where to repeat a request that failed on the last of the flows `tried`, when the name has further servers (RFC 3263
+   * §4.3).
+   */
+  alternative(tried: readonly Flow[], failure: HopFailure): Flow | undefined;
+  /** The flow to that server of the trunk which has this address, when it is another one than the one in use. */
+  towards(address: string): Flow | undefined;
 }
 
 export interface Trunks {

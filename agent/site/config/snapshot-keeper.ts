@@ -46,6 +46,7 @@ export class SnapshotKeeper {
       first_response_p99_ms = {},
       bindings_wall,
       token_key,
+      names = {},
     } = this.#snapshot ?? {};
     this.#snapshot = {
       v: 1,
@@ -58,6 +59,7 @@ export class SnapshotKeeper {
       first_response_p99_ms,
       bindings_wall,
       token_key,
+      names,
     };
     this.#write();
     return this.#snapshot;
@@ -70,9 +72,9 @@ export class SnapshotKeeper {
     this.#soon(this.#writtenAt + BINDINGS_EVERY_MS - this.#options.clock.now());
   }
 
-  learned({ first_response_p99_ms }: Telemetry["engine.learned"]): void {
+  learned({ first_response_p99_ms, names }: Telemetry["engine.learned"]): void {
     if (this.#snapshot === undefined) return;
-    this.#snapshot = { ...this.#snapshot, first_response_p99_ms };
+    this.#snapshot = { ...this.#snapshot, first_response_p99_ms, ...(names === undefined ? {} : { names }) };
     this.#soon(BINDINGS_EVERY_MS);
   }
 

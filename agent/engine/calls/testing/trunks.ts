@@ -4,6 +4,7 @@ import type { HealthState } from "../../../base/events.ts";
 import type { Flow, Protocol } from "../../../sip/transport/flow.ts";
 import type { TransportLayer } from "../../../sip/transport/transport.ts";
 import type { Path } from "../../paths/path.ts";
+import type { Located, PeerName } from "../../paths/resolver.ts";
 import type { Trunk, TrunkObservation } from "../../trunks/trunk.ts";
 
 export class TestPath implements Path {
@@ -22,8 +23,11 @@ export class TestPath implements Path {
   get health() {
     return { state: this.state, since_ms: 0, evidence: [] };
   }
-  async resolve(host: string) {
-    return [host];
+  known({ host, port = 5060, transport = "udp" }: PeerName): Located {
+    return { hops: [{ address: host, port, transport, server_name: host }], stale_since_wall: undefined };
+  }
+  async locate(sought: PeerName): Promise<Located> {
+    return this.known(sought);
   }
   suspect() {
     this.suspicions++;
@@ -100,6 +104,17 @@ export class TestTrunk implements Trunk {
     const { protocol = "udp" } = this.#parts;
     return `sip:${user}@${this.local.address}:${this.local.port}${protocol === "udp" ? "" : `;transport=${protocol}`}`;
   }
+  /** Further servers of the trunk, asked in turn. */
+  readonly further: Flow[] = [];
+
+  alternative(tried: readonly Flow[]): Flow | undefined {
+    return this.further.find((flow) => !tried.includes(flow));
+  }
+
+  towards(): Flow | undefined {
+    return undefined;
+  }
+
   observe(observation: TrunkObservation): void {
     this.observations.push(observation);
   }
