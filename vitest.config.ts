@@ -6,6 +6,7 @@ export default defineConfig({
       "agent/**/*.test.ts",
       "web-ui/src/**/*.test.ts",
       "tests/architecture/**/*.test.ts",
+      "tests/torture/**/*.test.ts",
       "tests/lab/**/*.test.ts",
       "tests/bench/**/*.test.ts",
       "tests/page/**/*.page.test.ts",

@@ -101,14 +101,21 @@ describe("the dispatcher", () => {
     expect(site.pbx.received("OPTIONS")).toHaveLength(1);
   });
 
-  test("a method that the box does not know is 405 for the box, and passes to others", async () => {
+  test("a method that the box does not know is 501 for the box, one that it knows elsewhere only 405", async () => {
     const site = await memorySite();
     const phone = await site.phone("101", "10.20.0.101");
-    const request = { ...phone.inviteRequest(`sip:${BOX}`, ""), method: "JUMP" };
-    setHeader(request, "CSeq", "1 JUMP");
-    const answer = phone.send(request);
-    await site.pass(20);
-    expect((await answer).status).toBe(405);
+    const ask = async (method: string) => {
+      const request = { ...phone.inviteRequest(`sip:${BOX}`, ""), method };
+      setHeader(request, "CSeq", `1 ${method}`);
+      const answer = phone.send(request);
+      await site.pass(20);
+      return answer;
+    };
+    expect((await ask("JUMP")).status).toBe(501);
+    const message = await ask("MESSAGE");
+    expect(message.status).toBe(405);
+    expect(headerList(message, "Allow")).toContain("OPTIONS");
+    expect(headerList(message, "Allow")).not.toContain("MESSAGE");
   });
 
   test("what the cloud sends to nobody's token is ours to take as an inbound call", async () => {

@@ -2,6 +2,8 @@ import type { Clock } from "../base/clock.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
 import type { Mode } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
+import { type ProxyAbilities, validateForProxy } from "../sip/core/proxy-validation.ts";
+import { inspectRequest, type UasAbilities } from "../sip/core/uas-inspection.ts";
 import { buildResponse } from "../sip/messages/build.ts";
 import type { SipRequest } from "../sip/messages/message.ts";
 import { parseUri, userOf } from "../sip/messages/uri.ts";
@@ -15,6 +17,7 @@ import type { SipProxy } from "./calls/proxy.ts";
 import { isDown, type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
 import type { Counters } from "./counters.ts";
 import { classify } from "./emergency/classify.ts";
+import { isPsapCallback } from "./emergency/psap-callback.ts";
 import { isInDialog, topRoute } from "./forwarding.ts";
 import type { OwnUris } from "./own-uris.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -53,8 +56,19 @@ interface LanCall {
   caller(): KnownCaller;
 }
 
-/** What the box itself does, for Allow (RFC 3261 §20.5). */
-const ALLOW = "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, REGISTER";
+/** What the box itself does (RFC 3261 §8.2). */
+const ABILITIES: UasAbilities = {
+  methods: "INVITE ACK CANCEL OPTIONS BYE UPDATE PRACK INFO REFER NOTIFY SUBSCRIBE MESSAGE REGISTER".split(" "),
+  schemes: ["sip", "sips"],
+  extensions: ["path"],
+  contentTypes: ["application/sdp"],
+};
+
+/**
+ * What it passes on (§16.3): im and pres are those of RFC 3859 and 3860, urn that of RFC 5031. Privacy (RFC 3323) is
+ * granted by the cloud; here it asks for nothing but that we add no name, and we add none.
+ */
+const PASSED_ON: ProxyAbilities = { schemes: ["sip", "sips", "tel", "urn", "im", "pres"], extensions: ["privacy"] };
 
 const HELD_MAX = 2000;
 
@@ -130,6 +144,7 @@ export class Core {
       return;
     }
     const from: Party = { kind: "phone", flow };
+    if (this.#refuses(tx, from)) return;
     if (inside) {
       if (!proxy.byRoute(tx, from)) this.#withoutRoute(tx, from);
       return;
@@ -158,6 +173,7 @@ export class Core {
       calls.inDialog(tx, from.flow);
       return;
     }
+    if (!isPsapCallback(request) && this.#refuses(tx, from)) return;
     if (proxy.byRoute(tx, from)) return;
     if (request.method === "REGISTER") {
       tx.respond(buildResponse(request, 403));
@@ -331,21 +347,35 @@ export class Core {
     return uri.ours && uri.user === undefined;
   }
 
+  /** §16.3: what cannot be passed on as it is. */
+  #refuses(tx: ServerTransaction, from: Party): boolean {
+    const refusal = this.#isForUs(tx.request, from) ? undefined : validateForProxy(tx.request, PASSED_ON);
+    if (refusal !== undefined) tx.respond(refusal);
+    return refusal !== undefined;
+  }
+
   #answerForUs(tx: ServerTransaction): void {
     const { request } = tx;
+    const refusal = inspectRequest(request, ABILITIES);
+    if (refusal !== undefined) {
+      tx.respond(refusal);
+      return;
+    }
+    const { methods, extensions, contentTypes } = ABILITIES;
     if (request.method === "OPTIONS") {
       tx.respond(
         buildResponse(request, 200, {
           headers: [
-            { name: "Allow", value: ALLOW },
-            { name: "Accept", value: "application/sdp" },
-            { name: "Supported", value: "path" },
+            { name: "Allow", value: methods.join(", ") },
+            { name: "Accept", value: contentTypes.join(", ") },
+            { name: "Supported", value: extensions.join(", ") },
           ],
         }),
       );
       return;
     }
-    tx.respond(buildResponse(request, 405, { headers: [{ name: "Allow", value: ALLOW }] }));
+    const others = methods.filter((method) => method !== request.method);
+    tx.respond(buildResponse(request, 405, { headers: [{ name: "Allow", value: others.join(", ") }] }));
   }
 
   #ack(ack: SipRequest, flow: Flow): void {

@@ -3,6 +3,8 @@ import { errorText } from "../../base/errors.ts";
 import type { EmergencyData } from "../../base/events.ts";
 import type { Binding, CallbackEntry } from "../../base/snapshot.ts";
 import type { CallStatus } from "../../base/status.ts";
+import { MergedRequests } from "../../sip/core/merged-requests.ts";
+import { inspectRequest } from "../../sip/core/uas-inspection.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
 import { callIdOf, header } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
@@ -15,6 +17,7 @@ import type { Flow } from "../../sip/transport/flow.ts";
 import { ipFamily, isWildcard } from "../../sip/transport/ip-address.ts";
 import { classify, type EmergencyTarget } from "../emergency/classify.ts";
 import { inSubnet, locate } from "../emergency/location.ts";
+import { isPsapCallback } from "../emergency/psap-callback.ts";
 import type { Path } from "../paths/path.ts";
 import { toE164 } from "../routing/numbers.ts";
 import { plan, planEmergency } from "../routing/plan.ts";
@@ -25,6 +28,7 @@ import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
+import { ABILITIES } from "./incoming-invite.ts";
 import { CallJournal, type CallRecord, type KeptInvite } from "./journal.ts";
 import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
@@ -58,6 +62,7 @@ export class Calls implements CallsPort {
   readonly #byToken = new Map<string, OwnedCall>();
   readonly #calls = new Set<OwnedCall>();
   readonly #timers = new Set<Timer>();
+  readonly #merged = new MergedRequests();
   #closed = false;
   /** Call-IDs of emergency calls from before a restart that were taken anew: once, lest one of them kills every engine. */
   readonly #takenAgain = new Set<string>();
@@ -143,6 +148,7 @@ export class Calls implements CallsPort {
 
   /** A call by a phone that the plan sends over trunks. */
   takeOutbound(tx: ServerTransaction, _flow: Flow, route: RoutePlan): void {
+    if (this.#refuses(tx)) return;
     const config = this.#context.config();
     const { remote } = tx.flow;
     const binding = this.#context.contacts.bySource(remote.address, remote.port);
@@ -177,6 +183,13 @@ export class Calls implements CallsPort {
     );
   }
 
+  /** RFC 3261 §8.2, for calls that are no emergency. */
+  #refuses(tx: ServerTransaction): boolean {
+    const refusal = this.#merged.isMerged(tx) ? buildResponse(tx.request, 482) : inspectRequest(tx.request, ABILITIES);
+    if (refusal !== undefined) tx.respond(refusal);
+    return refusal !== undefined;
+  }
+
   /** A call that a trunk brings: for a DID, the main number, or a PSAP's return call. */
   takeInbound(tx: ServerTransaction, _flow: Flow, trunk: Trunk): void {
     const config = this.#context.config();
@@ -193,9 +206,11 @@ export class Calls implements CallsPort {
       routingView("survivable", this.#context.trunks),
     );
     const refusal = route.steps.find((step) => step.kind === "reject");
-    const marked = /^\s*psap-callback\s*$/i.test(header(request, "Priority") ?? "");
+    const marked = isPsapCallback(request);
     const entry =
       this.#ledger.callerOf(called ?? config.site.main_number, now) ?? (marked ? this.#ledger.latest(now) : undefined);
+    // Nothing may keep a PSAP from its caller.
+    if (entry === undefined && !marked && this.#refuses(tx)) return;
     const caller = callerOf(request, config);
     const stages = [...this.#callbackStage(entry), ...this.#stagesOf(route.steps)];
     if (entry?.extension !== undefined) {

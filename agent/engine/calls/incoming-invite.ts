@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import { token } from "../../base/ids.ts";
+import type { UasAbilities } from "../../sip/core/uas-inspection.ts";
 import { type Accept2xx, startAccept2xx } from "../../sip/dialogs/accept-2xx.ts";
 import { fromUas } from "../../sip/dialogs/dialog.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
@@ -13,6 +14,13 @@ import { inBrackets } from "../../sip/transport/ip-address.ts";
 import { Leg, type LegContext } from "./leg.ts";
 
 export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+/** What we understand as the UAS of a call. */
+export const ABILITIES: UasAbilities = {
+  methods: ALLOW.split(", "),
+  schemes: ["sip", "sips", "tel"],
+  extensions: ["100rel"],
+  contentTypes: ["application/sdp"],
+};
 /** In the CANCEL of a call that somebody else took (RFC 3326): phones then show no missed call. */
 export const ELSEWHERE: Header = { name: "Reason", value: 'SIP;cause=200;text="Call completed elsewhere"' };
 const T1_MS = 500;

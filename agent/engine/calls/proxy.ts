@@ -2,6 +2,7 @@ import { token } from "../../base/ids.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
 import { prependHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
+import { asRequestUri } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { copyRequest, isInDialog, takeHop } from "../forwarding.ts";
 import type { OwnToken } from "../own-tokens.ts";
@@ -124,7 +125,7 @@ export class SipProxy {
     const way = this.#wayOf(request, from, undefined);
     if (way?.target === undefined) return way !== undefined;
     const { party, uri } = way.target;
-    if (uri !== undefined) request.uri = uri;
+    if (uri !== undefined) request.uri = asRequestUri(uri);
     const send = (message: SipRequest) => {
       const sent = this.#context.dialogs.onward(way.leg, message, from, party, ack);
       this.#context.transactions.sendAck(sent, party.flow);
@@ -170,7 +171,7 @@ export class SipProxy {
 
   #branchRequest(request: SipRequest, from: Party, target: Target, leg: string, record: boolean): SipRequest {
     const copy = copyRequest(request);
-    if (target.uri !== undefined) copy.uri = target.uri;
+    if (target.uri !== undefined) copy.uri = asRequestUri(target.uri);
     if (record) {
       // Two elements, one for each side (RFC 5658): each says which side a request has to leave by.
       prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg)};lr>`);

@@ -28,6 +28,23 @@ describe("the main number, outbound", () => {
     expect(world.relay.endpoints.size).toBe(0);
   });
 
+  test("what the box does not understand is refused; a PSAP's return call never is (RFC 7090)", async () => {
+    const world = await createWorld();
+    world.register("ext-101", world.phone);
+    const require = { name: "Require", value: "unheard-of" };
+    const plain = world.inbound(world.lte, "lte-trunk", "+13035550100", [require]);
+    await world.advance(30);
+    expect(plain.final?.status).toBe(420);
+    expect(plain.final && header(plain.final, "Unsupported")).toBe("unheard-of");
+    const psap = world.inbound(world.lte, "lte-trunk", "+13035550100", [
+      require,
+      { name: "Priority", value: "psap-callback" },
+    ]);
+    await world.advance(100);
+    expect(psap.statuses).not.toContain(420);
+    expect(psap.final?.status ?? 180).toBeLessThan(300);
+  });
+
   test("a busy callee is told as busy", async () => {
     const world = await createWorld();
     world.lte.script = (call) => void call.respond(486);

@@ -2,7 +2,7 @@ import { callIdOf, cseqOf, header, headerList } from "../../sip/messages/headers
 import type { SipMessage, SipRequest } from "../../sip/messages/message.ts";
 import { type NameAddr, parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { type Params, paramValue, printParams, withoutParam } from "../../sip/messages/params.ts";
-import { parseUri, sameUri } from "../../sip/messages/uri.ts";
+import { parseUri, sameUri, schemeOf } from "../../sip/messages/uri.ts";
 
 /** One Contact of a REGISTER. */
 export interface RegisterContact {
@@ -26,6 +26,7 @@ export interface RegisterRequest {
 
 /** RFC 3261 §10.3: a malformed or missing expiry counts as one hour. */
 export const DEFAULT_EXPIRES_S = 3600;
+const AOR_SCHEMES = ["sip", "sips"];
 const CONTACTS_MAX = 10;
 const CONTACT_LENGTH = 1000;
 
@@ -36,6 +37,8 @@ export function parseRegister(
   const call_id = callIdOf(request);
   const cseq = cseqOf(request);
   if (to === undefined || call_id === undefined || cseq === undefined) return { refuse: 400, why: "Bad Request" };
+  // §10.2: an address of record is a SIP or SIPS URI.
+  if (!AOR_SCHEMES.includes(schemeOf(to.uri) ?? "")) return { refuse: 400, why: "To Is No Address of Record" };
   const values = headerList(request, "Contact");
   const expires = header(request, "Expires");
   if (values.includes("*")) {

@@ -3,7 +3,7 @@ import { callIdOf, cseqOf, header, headerList } from "../messages/headers.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../messages/message.ts";
 import { type NameAddr, parseNameAddr, printNameAddr, tagOf } from "../messages/name-addr.ts";
 import { hasParam, withoutParam, withParam } from "../messages/params.ts";
-import { parseUri, printUri } from "../messages/uri.ts";
+import { asRequestUri, parseUri } from "../messages/uri.ts";
 
 /**
  * A dialog (RFC 3261 §12) as plain data: it goes through JSON unharmed. Nothing changes in place; what moves a dialog on
@@ -172,7 +172,7 @@ function inDialog(dialog: Dialog, method: string, cseq: number, parts: InDialogP
   const firstUri = first === undefined ? undefined : parseNameAddr(first)?.uri;
   if (firstUri !== undefined && !isLoose(firstUri)) {
     // A strict router of RFC 2543 wants to stand in the Request-URI itself, and the target comes last.
-    uri = forRequestUri(firstUri);
+    uri = asRequestUri(firstUri);
     route = [...rest, `<${dialog.remoteTarget}>`];
   }
   return buildRequest({
@@ -190,13 +190,6 @@ function inDialog(dialog: Dialog, method: string, cseq: number, parts: InDialogP
 function isLoose(uri: string): boolean {
   const parsed = parseUri(uri);
   return parsed !== undefined && hasParam(parsed.params, "lr");
-}
-
-/** §19.1.1: no method parameter and no headers in a Request-URI. */
-function forRequestUri(uri: string): string {
-  const parsed = parseUri(uri);
-  if (parsed === undefined) return uri;
-  return printUri({ ...parsed, params: withoutParam(parsed.params, "method"), headers: [] });
 }
 
 function withTag(address: string, tag: string): NameAddr | string {

@@ -163,6 +163,10 @@ describe("malformed requests that are answered", () => {
       "line_too_long",
       513,
     ],
+    ["no From", ["-From"], "missing_header", 400],
+    ["no To", ["-To"], "missing_header", 400],
+    ["no Call-ID", ["-Call-ID"], "missing_header", 400],
+    ["no CSeq", ["-CSeq"], "missing_header", 400],
     ["more than 256 header lines", Array.from({ length: 256 }, (_, i) => `+X-${i}: x`), "too_many_headers", 513],
   ] as [string, string[], string, number][])("%s", (_, changes, code, status) => {
     const error = refused(variant(...changes));
@@ -200,10 +204,6 @@ describe("malformed requests that are answered", () => {
 describe("malformed messages that are dropped", () => {
   test.each([
     ["no Via", ["-Via"], "missing_header"],
-    ["no From", ["-From"], "missing_header"],
-    ["no To", ["-To"], "missing_header"],
-    ["no Call-ID", ["-Call-ID"], "missing_header"],
-    ["no CSeq", ["-CSeq"], "missing_header"],
     ["a top Via that cannot be read", ["Via: SIP/2.0/UDP"], "header_value"],
     [
       "a top Via that cannot be read before one that can",

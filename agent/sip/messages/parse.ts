@@ -39,8 +39,8 @@ export interface ParseError {
   /** What to answer `request` with: 400 Bad Request, 505 Version Not Supported or 513 Message Too Large. */
   readonly status: 400 | 505 | 513;
   /**
-   * There when a response can be built and has somewhere to go: a request other than ACK with Via (the top one
-   * readable), From, To, Call-ID and CSeq. Its other parts may be nonsense. Without it the message is dropped.
+   * There when a response has somewhere to go: a request other than ACK whose top Via can be read. Its other parts may
+   * be nonsense or missing (RFC 4475 §3.3.1). Without it the message is dropped.
    */
   readonly request?: SipRequest;
 }
@@ -152,10 +152,9 @@ function toError({ code, detail }: Fault, message: SipMessage): ParseError {
   return isAnswerable(message) ? { code, detail, status, request: message } : { code, detail, status };
 }
 
-/** §8.1.1: these must be there to build a response from; §17.1.1.3: an ACK is never answered. */
+/** §18.2.2: a response finds its way by the top Via; §17.1.1.3: an ACK is never answered. */
 function isAnswerable(message: SipMessage): message is SipRequest {
-  if (message.kind !== "request" || message.method === "ACK" || topVia(message) === undefined) return false;
-  return ["From", "To", "Call-ID", "CSeq"].every((name) => header(message, name) !== undefined);
+  return message.kind === "request" && message.method !== "ACK" && topVia(message) !== undefined;
 }
 
 function excerpt(text: string): string {

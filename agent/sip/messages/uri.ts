@@ -1,4 +1,4 @@
-import { type Param, type Params, paramValue, parseParams, printParams } from "./params.ts";
+import { type Param, type Params, paramValue, parseParams, printParams, withoutParam } from "./params.ts";
 import { parseHostPort } from "./syntax.ts";
 
 /**
@@ -24,11 +24,17 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const FORBIDDEN = /[\u0000-\u0020\u007f<>"]/;
 
-export function parseUri(text: string): SipUri | undefined {
+/** What stands before the first colon, in lower case; undefined when it is no scheme. */
+export function schemeOf(text: string): string | undefined {
   const colon = text.indexOf(":");
-  if (colon < 1 || FORBIDDEN.test(text)) return undefined;
-  const scheme = text.slice(0, colon).toLowerCase();
-  if (!SCHEME.test(scheme)) return undefined;
+  const scheme = text.slice(0, Math.max(0, colon));
+  return SCHEME.test(scheme) ? scheme.toLowerCase() : undefined;
+}
+
+export function parseUri(text: string): SipUri | undefined {
+  const scheme = schemeOf(text);
+  if (scheme === undefined || FORBIDDEN.test(text)) return undefined;
+  const colon = scheme.length;
   const rest = text.slice(colon + 1);
   if (rest === "") return undefined;
   if (scheme === "sip" || scheme === "sips") return parseSip(scheme, rest);
@@ -91,6 +97,15 @@ export function printUri(uri: SipUri): string {
     text += `?${uri.headers.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join("&")}`;
   }
   return text;
+}
+
+/** A URI as it may stand in a Request-URI: without `method` and without headers (RFC 3261 §19.1.1, §16.6 step 2). */
+export function asRequestUri(text: string): string {
+  const parsed = parseUri(text);
+  if (parsed === undefined || (parsed.headers.length === 0 && paramValue(parsed.params, "method") === undefined)) {
+    return text;
+  }
+  return printUri({ ...parsed, params: withoutParam(parsed.params, "method"), headers: [] });
 }
 
 /** Resolves `%xx` escapes as UTF-8; text that is badly escaped is returned as it is. */

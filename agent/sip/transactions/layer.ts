@@ -16,7 +16,7 @@ import {
   type LiveClient,
   startClient,
 } from "./client-transaction.ts";
-import { clientKey, keyOfResponse, MAGIC_COOKIE, serverKey } from "./matching.ts";
+import { clientKey, isUniqueBranch, keyOfResponse, MAGIC_COOKIE, serverKey } from "./matching.ts";
 import {
   type LiveServer,
   newServer,
@@ -265,5 +265,5 @@ function branchOf(request: SipRequest): string {
 }
 
 function isOfRfc3261(request: SipRequest): boolean {
-  return branchOf(request).startsWith(MAGIC_COOKIE);
+  return isUniqueBranch(branchOf(request));
 }

@@ -8,6 +8,11 @@ import { topVia, type Via } from "../messages/via.ts";
 
 export const MAGIC_COOKIE = "z9hG4bK";
 
+/** Whether a branch tells transactions apart. The cookie alone does not (RFC 4475 §3.2.1). */
+export function isUniqueBranch(branch: string | undefined): branch is string {
+  return branch !== undefined && branch.length > MAGIC_COOKIE.length && branch.startsWith(MAGIC_COOKIE);
+}
+
 /** Of a client transaction: branch of the top Via and method of CSeq (RFC 3261 §17.1.3). */
 export function clientKey(branch: string, method: string): string {
   return `${branch}\n${method}`;
@@ -28,7 +33,7 @@ export function keyOfResponse(response: SipResponse, method: string): string | u
  */
 export function serverKey(request: SipRequest, via: Via, method: string): string {
   const branch = paramValue(via.params, "branch");
-  if (branch?.startsWith(MAGIC_COOKIE)) {
+  if (isUniqueBranch(branch)) {
     return `${branch}\n${via.host.toLowerCase()}\n${via.port ?? ""}\n${method}`;
   }
   const sequence = (header(request, "CSeq") ?? "").split(/[ \t]/, 1)[0] ?? "";

@@ -468,13 +468,13 @@ export class SipTransport implements TransportLayer {
     const { request } = error;
     if (request === undefined || request.method === "ACK" || !stampReceived(request, flow.remote)) {
       this.counters.dropped.malformed++;
-    } else this.#refuse(request, flow);
+    } else this.#refuse(request, error.status, flow);
     this.#call(this.#onMalformed, error, flow);
   }
 
-  /** One 400, and nothing kept of the request. */
-  #refuse(request: SipRequest, flow: Flow): void {
-    this.send(flow, buildResponse(request, 400));
+  /** One response, and nothing kept of the request. */
+  #refuse(request: SipRequest, status: ParseError["status"], flow: Flow): void {
+    this.send(flow, buildResponse(request, status));
   }
 
   #brokenStream(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void {
@@ -483,7 +483,7 @@ export class SipTransport implements TransportLayer {
     const parsed = head === undefined ? undefined : parseMessage(head);
     const request = parsed?.ok ? parsed.message : parsed?.error.request;
     if (request?.kind === "request" && request.method !== "ACK" && stampReceived(request, flow.remote)) {
-      this.#refuse(request, flow);
+      this.#refuse(request, reason === "too_large" ? 513 : 400, flow);
     }
     flow.end({ code: "EPROTO", detail: `${flow.id}: ${reason}` });
   }
