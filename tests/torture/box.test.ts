@@ -237,30 +237,29 @@ describe("at our own registrar", () => {
     return { site, phone, answer: phone.responses.at(-1) };
   }
 
+  /** The Contacts that the registrar holds, without the time that it grants them. */
+  const held = (answer: SipResponse | undefined) =>
+    answer === undefined ? [] : headerValues(answer, "Contact").map((value) => value.replace(/;expires=[0-9]+$/, ""));
+
   test("cparam01: the parameter is kept beside the URI", async () => {
     const { answer } = await registered("cparam01", "watson");
     expect(answer?.status).toBe(200);
-    expect(answer && header(answer, "Contact")).toBe("<sip:+19725552222@gw1.example.net>;unknownparam;expires=60");
+    expect(held(answer)).toEqual(["<sip:+19725552222@gw1.example.net>;unknownparam"]);
   });
 
   test("cparam02: the parameter is kept within the URI", async () => {
     const { answer } = await registered("cparam02", "watson");
-    expect(answer && header(answer, "Contact")).toBe("<sip:+19725552222@gw1.example.net;unknownparam>;expires=60");
+    expect(held(answer)).toEqual(["<sip:+19725552222@gw1.example.net;unknownparam>"]);
   });
 
   test("escnull: two bindings of one user whose name has a NUL in it", async () => {
     const { answer } = await registered("escnull", "null-\0-null");
-    expect(answer && headerValues(answer, "Contact").sort()).toEqual([
-      "<sip:%00%00@host5.example.com>;expires=60",
-      "<sip:%00@host5.example.com>;expires=60",
-    ]);
+    expect(held(answer).sort()).toEqual(["<sip:%00%00@host5.example.com>", "<sip:%00@host5.example.com>"]);
   });
 
   test("regescrt: the URI is bound whole, and rung without its header", async () => {
     const { site, phone, answer } = await registered("regescrt", "user");
-    expect(answer && header(answer, "Contact")).toBe(
-      "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>;expires=60",
-    );
+    expect(held(answer)).toEqual(["<sip:user@example.com?Route=%3Csip:sip.example.com%3E>"]);
     phone.got.length = 0;
     const invite = [
       "INVITE sip:101@example.com SIP/2.0",
