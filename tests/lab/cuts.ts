@@ -5,6 +5,9 @@ import type { NameServers } from "./name-servers.ts";
 import { type Layout, wanPort } from "./network.ts";
 import { run, runIn } from "./processes.ts";
 
+/** All telephones and the box have their sound above, and everything else below. */
+const LOWEST_RTP_PORT = 10_000;
+
 interface Route {
   readonly dst: string;
   readonly gateway?: string;
@@ -20,6 +23,7 @@ export class Cuts {
   #blackHole = false;
   #unreachable = false;
   #loss_percent = 0;
+  #sound = true;
   #silentHosts: string[] = [];
   #withdrawn: string[] = [];
 
@@ -83,7 +87,14 @@ export class Cuts {
     await this.#applyForwarding();
   }
 
+  /** What is no signalling and no DNS is swallowed, both ways: a firewall that lets SIP through and RTP not. */
+  async soundSwallowed(): Promise<void> {
+    this.#sound = false;
+    await this.#applyForwarding();
+  }
+
   async forwardingHealed(): Promise<void> {
+    this.#sound = true;
     this.#blackHole = false;
     this.#unreachable = false;
     this.#loss_percent = 0;
@@ -148,6 +159,7 @@ export class Cuts {
       const lost = `numgen random mod 10000 < ${Math.round(this.#loss_percent * 100)} drop`;
       rules.push(`oifname "${edge}" ${lost}`, `iifname "${edge}" ${lost}`);
     }
+    if (!this.#sound) rules.push(`udp sport >= ${LOWEST_RTP_PORT} udp dport >= ${LOWEST_RTP_PORT} drop`);
     await chain("isp", "forward", rules);
   }
 

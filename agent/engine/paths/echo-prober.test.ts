@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, every } from "../../base/clock.ts";
 import { ManualClock } from "../../base/manual-clock.ts";
 import { EchoProber, LTE_ECHO, type ProbePace, WAN_ECHO } from "./echo-prober.ts";
 import { DEFAULT_RULES, initialVerdict, type Verdict, type VerdictInput, verdictMachine } from "./verdict.ts";
@@ -50,7 +50,7 @@ function simulate(options: Simulated) {
   let verdict: Verdict = initialVerdict(0);
   const downs: number[] = [];
   const suspects: number[] = [];
-  const world = { cut: false, sent: 0 };
+  const world = { cut: false, sent: 0, rtt_ms: options.rtt_ms };
   const lost = () => world.cut || random() < options.loss;
   const feed = (input: Unstamped<VerdictInput>) => {
     const { state, effects } = machine(verdict, { ...input, at_ms: clock.now(), at_wall: 0 });
@@ -70,7 +70,7 @@ function simulate(options: Simulated) {
     send: (_target, id) => {
       world.sent++;
       if (lost() || lost()) return;
-      clock.after(options.rtt_ms, () => {
+      clock.after(world.rtt_ms, () => {
         if (!world.cut) prober.answered(id);
       });
     },
@@ -80,6 +80,7 @@ function simulate(options: Simulated) {
     random,
   });
   prober.start();
+  every(clock, 1_000, () => feed({ kind: "quality", loss_percent: prober.loss_percent, rtt_ms: prober.rtt_ms }));
   return { clock, prober, world, downs, suspects, feed, state: () => verdict.state };
 }
 
@@ -100,6 +101,31 @@ describe("probes to a named echo responder on WAN", () => {
       expect(slowest).toBeGreaterThan(400);
     });
   }
+
+  test("a round trip that grows to 600 ms from one packet to the next is no death: the path is degraded, then good", () => {
+    for (let phase = 0; phase < 250; phase += 5) {
+      const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 20, seed: 1 });
+      run.clock.advance(10_000 + phase);
+      run.world.rtt_ms = 600;
+      run.clock.advance(20_000);
+      expect(run.downs).toEqual([]);
+      expect(run.state()).toBe("degraded");
+      run.world.rtt_ms = 20;
+      run.clock.advance(60_000);
+      expect(run.downs).toEqual([]);
+      expect(run.state()).toBe("up");
+    }
+  });
+
+  test("a satellite's 700 ms make a path degraded, not suspect again and again", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 700, seed: 1 });
+    run.clock.advance(20_000);
+    expect(run.state()).toBe("degraded");
+    const before = run.suspects.length;
+    run.clock.advance(3_600_000);
+    expect(run.downs).toEqual([]);
+    expect(run.suspects).toHaveLength(before);
+  });
 
   test("never declare a path dead in 100 hours at 5 % loss each way", () => {
     const run = simulate({ pace: WAN_ECHO, loss: 0.05, rtt_ms: 20, seed: 5 });

@@ -4,12 +4,14 @@ import type { Clock, Timer } from "../../base/clock.ts";
  * Paced probes to the witnesses of one kind that answer datagrams, and bursts of them when there is doubt.
  *
  * The rule, by calculation. Loss of 5 % each way leaves 9.75 % of exchanges unanswered, 20 % leaves 36 %. Probes go
- * every 250 ms; the first that is missed sets off 16 more, 25 ms apart, and only 17 in a row unanswered count as
+ * every 250 ms; the first that is missed sets off 18 more, 25 ms apart, and only 19 in a row unanswered count as
  * silence. In ten minutes 2,400 probes go out; at 20 % about 860 of them are missed, and the chance that one such miss
- * is followed by 16 more is 0.36^16 = 8e-8, so 7e-5 false verdicts in ten minutes (one in about 2,400 hours); at 5 %
- * it is 234 * 0.0975^16, about 2e-14. Real loss comes in runs: the 17 probes spread over at least 0.6 s outlast those.
- * Time to the verdict, worst case: 250 (the cut follows an answer) + timeout + 15 * 25 + timeout; the timeout is
- * max(100 ms, smoothed round trip + 4 deviations + 50 ms), so 825 ms at short and about 900 ms at 80 ms round trip.
+ * is followed by 18 more is 0.36^18 = 1e-8, so 9e-6 false verdicts in ten minutes (one in about 19,000 hours); at 5 %
+ * it is 234 * 0.0975^18, about 1e-16. Real loss comes in runs: the 19 probes spread over at least 0.6 s outlast those.
+ * Time to the verdict, worst case: 250 (the cut follows an answer) + timeout + 17 * 25 + timeout; the timeout is
+ * max(100 ms, smoothed round trip + 4 deviations + 50 ms), so 875 ms at short and about 950 ms at 80 ms round trip.
+ * A full uplink may hold packets back from one to the next: a round trip that jumps is not taken for death as long as
+ * the first late answer comes before the verdict, 625 ms after its question.
  * On LTE, where data costs and a sleeping radio needs up to 2 s to wake, probes are 15 to 30 s apart, and a miss sets
  * off 12 at 200 ms with a timeout of 1 s: 3.2 s after the first evidence.
  */
@@ -26,8 +28,8 @@ export interface ProbePace {
 export const WAN_ECHO: ProbePace = {
   interval_ms: [250, 250],
   timeout_min_ms: 100,
-  timeout_max_ms: 400,
-  burst: 16,
+  timeout_max_ms: 2_000,
+  burst: 18,
   burst_gap_ms: 25,
 };
 
@@ -169,7 +171,8 @@ export class EchoProber {
     if (probe === undefined) return;
     this.#outstanding.delete(id);
     const rtt = this.#clock.now() - probe.sent_ms;
-    if (!probe.missed) this.#measure(rtt);
+    // A late one too: its id says which probe it answers, and else a path that has grown slow would stay late for ever.
+    this.#measure(rtt);
     if (!probe.burst && !probe.missed) this.#count(true);
     this.#ports.alive(probe.target, probe.sent_ms, rtt);
   }

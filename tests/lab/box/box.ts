@@ -20,6 +20,7 @@ export interface BoxStatus {
   readonly engine:
     | {
         readonly mode: string;
+        readonly mode_reasons: readonly string[];
         readonly calls_go_by: string;
         readonly paths: readonly {
           readonly id: string;

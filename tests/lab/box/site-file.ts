@@ -23,6 +23,7 @@ export interface SiteOptions {
   readonly trunk_transport?: "udp" | "tcp";
   readonly pbx_transport?: "udp" | "tcp";
   readonly hold_down_ms?: number;
+  readonly return_when?: "stable" | "idle" | "hour";
   /** A 911 trunk over the WAN, tried between the cloud and LTE. */
   readonly direct_trunk?: boolean;
   /** So many more telephones with a provisioned secret, numbered from 2001 on; each password is `pw-` and the number. */
@@ -148,7 +149,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       { id: "loc-room-1", label: "Front desk", civic: { ...siteLocation, FLR: "1", ROOM: "101" } },
       { id: "loc-room-2", label: "Room 2", civic: { ...siteLocation, FLR: "2", ROOM: "202" } },
     ],
-    failover: { hold_down_ms: options.hold_down_ms ?? 3000 },
+    failover: { hold_down_ms: options.hold_down_ms ?? 3000, return_when: options.return_when ?? "stable" },
     noc: {
       brokers: [{ id: "noc", host: hosts.broker, paths: ["wan", "lte"] }],
       heartbeat_wan_ms: 2000,

@@ -1,6 +1,7 @@
 import type { Scenario } from "../scenario.ts";
 import { brokenBox } from "./broken-box.ts";
 import { firstSecond } from "./first-second.ts";
+import { goingAndComingBack } from "./going-and-coming-back.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 import { sippAlone } from "./sipp-alone.ts";
@@ -13,6 +14,7 @@ export const scenarios: readonly Scenario[] = [
   ...outages,
   ...firstSecond,
   ...brokenBox,
+  ...goingAndComingBack,
 ];
 
 /** Those that `npm test` plays. */
