@@ -41,7 +41,8 @@ function undoStrictRouting(own: OwnUris, request: SipRequest): void {
   if (!uri.ours || uri.token === undefined) return;
   const routes = headerList(request, "Route");
   const last = parseNameAddr(routes.at(-1) ?? "");
-  if (last === undefined) return;
+  // Behind it stands the target then. Where an element of ours is last, the PBX has looked up a contact of our making.
+  if (last === undefined || own.of(last.uri).ours) return;
   const element = `<${request.uri};lr>`;
   request.uri = last.uri;
   removeHeader(request, "Route");

@@ -14,8 +14,8 @@ interface Scene {
   readonly bob: MemoryPhone;
 }
 
-async function scene(): Promise<Scene> {
-  const site = await memorySite();
+async function scene(config = siteConfig()): Promise<Scene> {
+  const site = await memorySite({ config });
   const alice = await site.phone("101", "10.20.0.101");
   const bob = await site.phone("102", "10.20.0.102");
   void alice.register();
@@ -328,6 +328,36 @@ describe("a call through the cloud", () => {
     alice.ack(invite, ok);
     await site.pass(20);
     expect(bob.acks.map(({ uri }) => uri)).toEqual([bob.contact]);
+  });
+
+  test("a GRUU that a cloud without Path looks up inside the dialog: the phone gets the contact it registered", async () => {
+    const config = siteConfig((each) => {
+      for (const target of each.pbx_targets) target.path_header = false;
+    });
+    const { site, alice } = await scene(config);
+    const bob = await site.phone("103", "10.20.0.103");
+    await within(site, 20, bob.register({ contact: `<${bob.contact}>;+sip.instance="<urn:uuid:b0b>"` }));
+    bob.publicContact = "sip:103@pbx.example;gr=urn:uuid:b0b";
+    const invite = alice.inviteRequest("103");
+    const answer = alice.send(invite);
+    await site.pass(20);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    const ok = await within(site, 20, answer);
+    alice.ack(invite, ok);
+    await site.pass(20);
+    const before = endpoints(site).map(({ id }) => id);
+    const dialog = alice.dialogOf(invite, ok);
+    expect(dialog.target).toBe(bob.publicContact);
+    const again = alice.send(alice.inDialog(dialog, "INVITE", sdp(alice.address, 30_100)));
+    await site.pass(20);
+    const arrived = ringing(bob).request;
+    expect([arrived.uri, headerList(arrived, "Route")]).toEqual([bob.contact, []]);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_100));
+    expect((await within(site, 20, again)).status).toBe(200);
+    expect(endpoints(site).map(({ id }) => id)).toEqual(before);
+    expect(endpoints(site).map(({ peer }) => peer?.port)).toEqual(expect.arrayContaining([30_100, 40_100]));
+    expect((await within(site, 20, alice.send(alice.inDialog(dialog, "BYE")))).status).toBe(200);
+    expect(endpoints(site)).toEqual([]);
   });
 });
 

@@ -205,7 +205,7 @@ export class SipProxy {
     const { skipped } = route;
     const party = this.#partyOf(route.token, request);
     if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
-    const uri = party.kind === "phone" ? this.#contactForGruu(request.uri, party) : undefined;
+    const uri = party.kind === "phone" ? this.#contactInPlaceOf(request.uri, party) : undefined;
     return { leg, skipped, target: uri === undefined ? { party } : { party, uri } };
   }
 
@@ -231,12 +231,15 @@ export class SipProxy {
   }
 
   /**
-   * Phones adopt the GRUU that the cloud gave them as their Contact (RFC 5627); a request for it that is to leave to the
-   * phone itself has to name the contact that the phone registered.
+   * Phones adopt the GRUU that the cloud gave them as their Contact (RFC 5627). A request for it that is to leave to the
+   * phone itself has to name the contact that the phone registered; so has one that the cloud sends to the contact that we
+   * registered in its place.
    */
-  #contactForGruu(uri: string, party: Party): string | undefined {
-    if (!/;gr(=|;|$)/i.test(uri)) return undefined;
-    return this.#context.store.byGruu(uri, party.flow.remote)?.contact;
+  #contactInPlaceOf(uri: string, party: Party): string | undefined {
+    const { own, store } = this.#context;
+    const ours = own.of(uri);
+    if (ours.ours && ours.user !== undefined) return store.byToken(ours.user)?.contact;
+    return /;gr(=|;|$)/i.test(uri) ? store.byGruu(uri, party.flow.remote)?.contact : undefined;
   }
 }
 

@@ -152,14 +152,15 @@ export class MemoryPbx {
   #proxy(tx: ServerTransaction): void {
     const copy = this.#popRoute(tx.request);
     const inside = /;tag=/.test(header(copy, "To") ?? "");
-    if (!inside) {
+    // Inside a dialog only a GRUU of the PBX's own is looked up (RFC 5627 §5.1); a phone's contact is not.
+    if (!inside || /@pbx\.example;gr=/.test(copy.uri)) {
       const contact = this.contacts.get(parseUri(copy.uri)?.user ?? "")?.[0];
       if (contact === undefined) {
         tx.respond(buildResponse(tx.request, 404));
         return;
       }
       copy.uri = contact.uri;
-      prependHeader(copy, "Record-Route", `<sip:${this.#address};lr>`);
+      if (!inside) prependHeader(copy, "Record-Route", `<sip:${this.#address};lr>`);
       for (const path of [...contact.path].reverse()) prependHeader(copy, "Route", path);
     }
     const back = (response: SipResponse) => tx.respond(this.strip(response));
