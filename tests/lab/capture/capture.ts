@@ -23,6 +23,12 @@ export interface Ear {
   stop(): void;
 }
 
+/** The RTP packets sent from one host to another, as they come. */
+export interface Tap {
+  readonly packets: readonly Segment[];
+  stop(): void;
+}
+
 const hostOf = (end: string): string => end.slice(0, end.lastIndexOf(":"));
 
 export class Capture {
@@ -116,6 +122,16 @@ export class Capture {
       },
       stop: () => void this.#listeners.delete(listener),
     };
+  }
+
+  /** Keeps the RTP packets from one host to another, from now on. */
+  tap(from: string, to: string): Tap {
+    const packets: Segment[] = [];
+    const listener = (segment: Segment) => {
+      if (hostOf(segment.from) === from && hostOf(segment.to) === to) packets.push(segment);
+    };
+    this.#listeners.add(listener);
+    return { packets, stop: () => void this.#listeners.delete(listener) };
   }
 
   /** RTP that flowed from one host to another. */

@@ -127,6 +127,11 @@ export class Baresip implements Telephone {
     await this.#command("answermode", mode);
   }
 
+  /** Presses keys of its dial pad during a call (RFC 4733 events). */
+  async press(keys: string): Promise<void> {
+    await this.#command("sndcode", keys);
+  }
+
   /** How many calls it has, by its own account. */
   async calls(): Promise<number> {
     const listed = await this.ask("listcalls");

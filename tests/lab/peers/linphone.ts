@@ -129,6 +129,11 @@ export class Linphone implements Telephone {
     await this.registered(8000);
   }
 
+  /** Presses one key of its dial pad during a call. */
+  async press(key: string): Promise<void> {
+    this.#running.write(`${key}\n`);
+  }
+
   /** Waits for a line of its log since the last `forget`. */
   async says(pattern: RegExp, deadline_ms: number): Promise<OutputLine> {
     return this.#line(pattern, deadline_ms);

@@ -1,5 +1,6 @@
 /** Transparency in normal mode: what telephones and PBX offer each other must come out of the box as it went in. */
 import type { Scenario } from "../../scenario.ts";
+import { dtmf } from "./dtmf.ts";
 import { offers } from "./offers.ts";
 
-export const transparency: readonly Scenario[] = [...offers];
+export const transparency: readonly Scenario[] = [...offers, ...dtmf];
