@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { crossReferences } from "../base/config/cross-references.ts";
-import { defaultConfig, localAddresses } from "./defaults.ts";
+import { siteConfig } from "./calls/testing/site.ts";
+import { completeConfig, defaultConfig, localAddresses } from "./defaults.ts";
 import { planEmergency } from "./routing/plan.ts";
 import type { RoutingView } from "./routing/plan-types.ts";
 
@@ -45,6 +46,17 @@ test("every reference in it is met, but for the location that nobody knows", () 
   const config = defaultConfig(addresses, [{ host: "pbx.example", port: 5070, transport: "tcp" }], "10.20.0.5");
   expect(config.pbx_targets).toMatchObject([{ port: 5070, transport: "tcp" }]);
   expect(crossReferences(config).map(({ path }) => path.join("."))).toEqual(["site.location"]);
+});
+
+test("a snapshot of an older release has every section and key, and keeps what it says", () => {
+  const { registrar, failover, modems, ...rest } = siteConfig();
+  const older = { ...rest, failover: { hold_down_ms: 5_000 } } as unknown as ReturnType<typeof siteConfig>;
+  const complete = completeConfig(older);
+  expect(complete.registrar).toEqual(defaultConfig([]).registrar);
+  expect(complete.failover).toEqual({ ...defaultConfig([]).failover, hold_down_ms: 5_000 });
+  expect(complete.modems).toEqual([]);
+  expect(complete.extensions).toEqual(rest.extensions);
+  expect(completeConfig(siteConfig())).toEqual(siteConfig());
 });
 
 test("practice listens on loopback alone", () => {

@@ -146,6 +146,23 @@ export function defaultConfig(
   };
 }
 
+/**
+ * The configuration of a snapshot that an older release wrote: sections and keys that came later have their defaults, so
+ * that after an update the box takes calls before `site` has written a new one. Keys that come into lists are optional.
+ */
+export function completeConfig(config: SiteConfig): SiteConfig {
+  const complete: Record<string, unknown> = { ...config };
+  for (const [key, fallback] of Object.entries(defaultConfig([]))) {
+    const found = complete[key];
+    if (found === undefined) complete[key] = Array.isArray(fallback) ? [] : fallback;
+    else if (isSection(fallback) && isSection(found)) complete[key] = { ...fallback, ...found };
+  }
+  return complete as SiteConfig;
+}
+
+const isSection = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 function plainPath(kind: "wan" | "modem", address: string): PathConfig {
   return { id: kind, kind, address, dns_servers: [], echo_responders: [] };
 }

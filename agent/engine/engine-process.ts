@@ -13,7 +13,7 @@ import { configHash, readSnapshot, type Snapshot } from "../base/snapshot.ts";
 import { connectRelay, type RelayClient } from "../media/relay-client.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
 import { readKept, writeKept } from "./bindings-file.ts";
-import { defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
+import { completeConfig, defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
 import { loadTokenKey } from "./own-tokens.ts";
 import { needsRebuild } from "./reload.ts";
 import { type Inheritance, SiteEngine } from "./site-engine.ts";
@@ -76,7 +76,7 @@ export class EngineProcess {
     this.#siteFileBy_ms = clock.now() + SITE_FILE_MS;
     this.#keptFile = join(run_dir, "engine.bindings.json");
     const read = readSnapshot(join(state_dir, "snapshot.json"), practice);
-    this.#first = "snapshot" in read ? read.snapshot : undefined;
+    this.#first = "snapshot" in read ? { ...read.snapshot, config: completeConfig(read.snapshot.config) } : undefined;
     this.#broken = "broken" in read ? read.broken : undefined;
     this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));
     this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"), this.#first?.token_key);
