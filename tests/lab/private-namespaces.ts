@@ -25,6 +25,8 @@ export function namespaceCommand(): string[] {
 export async function prepareMounts(): Promise<void> {
   await run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"]);
   mkdirSync("/run/netns");
+  // The telephones' sound library would leave a folder in /tmp for every start.
+  process.env.PULSE_RUNTIME_PATH = "/run/pulse";
   // Telephones ask the box first and the router second, as DHCP would tell them.
   writeFileSync("/run/resolv.conf", `nameserver ${lan.box}\nnameserver ${lan.router}\noptions timeout:1 attempts:1\n`);
   await run(["mount", "--bind", "/run/resolv.conf", "/etc/resolv.conf"]);
