@@ -11,6 +11,7 @@ import { Callers } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
 import { ProxiedDialogs } from "./calls/moving/proxied-dialogs.ts";
 import { SipProxy } from "./calls/proxy.ts";
+import { ProxyForks } from "./calls/proxy-forks.ts";
 import { ProxyMedia } from "./calls/proxy-media.ts";
 import type { PassageWatcher } from "./calls/proxy-parties.ts";
 import { Core } from "./core.ts";
@@ -133,7 +134,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   });
   const media = new ProxyMedia({ relay, alarms, log });
   const dialogs = new ProxiedDialogs(own);
-  const proxy = new SipProxy({ ...shared, media, dialogs, watcher: context.watcher });
+  const proxy = new SipProxy({ ...shared, media, dialogs, forks: new ProxyForks(), watcher: context.watcher });
   const calls = context.calls(store);
   const callers = new Callers({ store, digest, configured, aors: () => aors });
   const core = new Core({

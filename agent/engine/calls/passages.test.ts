@@ -65,3 +65,40 @@ test("a call that was asked for credentials is not counted twice", () => {
   made.ended("second", phone, "refused with 486");
   expect(types()).toEqual(["call.started", "call.ended"]);
 });
+
+test("phones that the PBX forks a call to are one call, which goes on when those that lost are told", () => {
+  for (const from of [phone, cloud]) {
+    const { made, types } = passages();
+    if (from === phone) made.started("near", invite, phone, cloud);
+    for (const leg of ["one", "two"]) made.started(leg, invite, cloud, phone);
+    made.ringing("one");
+    made.ringing("two");
+    made.answered("one");
+    if (from === phone) made.answered("near");
+    made.ended("two", cloud, "cancelled");
+    expect(made.status()).toMatchObject([{ state: "answered" }]);
+    made.ended("one", phone, "hung up");
+    expect(types()).toEqual(["call.started", "call.answered", "call.ended"]);
+    expect(made.size).toBe(0);
+  }
+});
+
+test("two forks that both answered are one call until the second is hung up", () => {
+  const { made, types } = passages();
+  made.started("near", invite, phone, cloud);
+  for (const leg of ["one", "two"]) made.started(leg, invite, cloud, phone);
+  for (const leg of ["one", "two", "near"]) made.answered(leg);
+  made.ended("one", cloud, "hung up");
+  expect(types()).toEqual(["call.started", "call.answered"]);
+  made.ended("two", cloud, "hung up");
+  expect(types()).toEqual(["call.started", "call.answered", "call.ended"]);
+});
+
+test("none of the phones takes a call from the cloud: it ends with the last", () => {
+  const { made, types } = passages();
+  for (const leg of ["one", "two"]) made.started(leg, invite, cloud, phone);
+  made.ended("one", cloud, "refused with 486");
+  expect(made.size).toBe(1);
+  made.ended("two", cloud, "refused with 486");
+  expect(types()).toEqual(["call.started", "call.ended"]);
+});

@@ -12,11 +12,16 @@ const PASSAGES_MAX = 2000;
 
 interface Passage {
   readonly id: string;
-  /** Call-ID and From tag: the same for both halves of a call that goes phone → box → PBX → box → phone. */
+  /**
+   * Call-ID and From tag: the same for both halves of a call that goes phone → box → PBX → box → phone, and for every
+   * phone that the PBX forks it to.
+   */
   readonly key: string;
   /** The half on the caller's side. */
   readonly near: string;
   readonly legs: Set<string>;
+  /** Those of the legs on which somebody has answered: of several far halves, forks of the PBX, usually one. */
+  readonly answered: Set<string>;
   readonly from: Party["kind"];
   readonly data: CallData;
   readonly started_wall: number;
@@ -53,7 +58,8 @@ export class Passages implements PassageWatcher {
   started(leg: string, request: SipRequest, from: Party, to: Party): void {
     const key = `${callIdOf(request) ?? ""} ${tagOf(request, "From") ?? ""}`;
     const known = this.#byKey.get(key);
-    if (known !== undefined && known.from === "phone" && from.kind === "trunk") {
+    // The far half, or one more fork of it.
+    if (known !== undefined && from.kind === "trunk") {
       known.legs.add(leg);
       this.#byLeg.set(leg, known);
       return;
@@ -67,6 +73,7 @@ export class Passages implements PassageWatcher {
       key,
       near: leg,
       legs: new Set([leg]),
+      answered: new Set(),
       from: from.kind,
       data: {
         direction: from.kind === "trunk" ? "inbound" : to.kind === "trunk" ? "outbound" : "internal",
@@ -95,6 +102,7 @@ export class Passages implements PassageWatcher {
 
   answered(leg: string): void {
     const passage = this.#byLeg.get(leg);
+    passage?.answered.add(leg);
     if (passage === undefined || passage.state === "answered") return;
     this.#recordStart(passage);
     passage.state = "answered";
@@ -114,6 +122,13 @@ export class Passages implements PassageWatcher {
     if (passage === undefined) return;
     this.#byLeg.delete(leg);
     passage.legs.delete(leg);
+    const was_answered = passage.answered.delete(leg);
+    // A fork that lost, or was hung up while another goes on.
+    const isFar = (each: string) => passage.from === "trunk" || each !== passage.near;
+    if (passage.state === "answered" && isFar(leg)) {
+      const goesOn = [...passage.answered].some(isFar);
+      if (goesOn || (!was_answered && passage.legs.size > 0)) return;
+    }
     // The far half of a call that was not answered ends first; the near one tells how the call ended.
     if (passage.legs.size > 0 && passage.state !== "answered") return;
     this.#forget(passage);
@@ -121,7 +136,7 @@ export class Passages implements PassageWatcher {
     const { answered_ms } = passage;
     const duration_ms = answered_ms === undefined ? 0 : Math.round(this.#context.clock.now() - answered_ms);
     // On the far half the caller is on the cloud's side.
-    const ended_by = (by.kind === passage.from) === (leg === passage.near) ? "caller" : "callee";
+    const ended_by = (by.kind === passage.from) === (passage.from === "trunk" || !isFar(leg)) ? "caller" : "callee";
     this.#record("call.ended", passage, { ...passage.data, duration_ms, ended_by, cause });
     this.#context.changed();
   }

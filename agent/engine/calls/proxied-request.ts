@@ -6,6 +6,7 @@ import type { ClientTransaction } from "../../sip/transactions/client-transactio
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
+import { dialogOf } from "./proxy-forks.ts";
 import { isDown, isSuspect, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
 import { bestResponse } from "./proxy-responses.ts";
 
@@ -219,6 +220,7 @@ export class ProxiedRequest {
       branch.done = true;
       this.#finalSent = true;
       this.#back(branch, response);
+      this.#dialogMade(response);
       if (first) this.#won(branch);
       return;
     }
@@ -226,6 +228,12 @@ export class ProxiedRequest {
     branch.done = true;
     if (status >= 600) for (const other of this.#branches) if (!other.done) other.client?.cancel();
     this.#settle("timeout");
+  }
+
+  #dialogMade(response: SipResponse): void {
+    const { context, leg } = this.#options;
+    const dialog = this.#isInvite && !this.#inDialog ? dialogOf(response) : undefined;
+    if (dialog !== undefined && context.forks.answered(leg, dialog)) context.media.counts(leg, dialog);
   }
 
   #won(winner: Branch): void {
@@ -273,6 +281,13 @@ export class ProxiedRequest {
 
   #callEnded(status: number): void {
     const { context, leg, skipped, tx, from } = this.#options;
+    if (tx.request.method === "BYE") {
+      const left = context.forks.ended(leg, dialogOf(tx.request));
+      if (left !== undefined) {
+        context.media.counts(leg, left);
+        return;
+      }
+    }
     const anchored = this.#branches.some(({ target }) => mediaParties(from, target.party) !== undefined);
     for (const each of skipped.length > 0 || anchored ? [leg, ...skipped] : []) {
       context.media.close(each);

@@ -5,6 +5,7 @@ import type { Relay, RemotePeer } from "../../media/relay.ts";
 import type { SipMessage } from "../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia, sdpOf, withSdp } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
+import { dialogOf } from "./proxy-forks.ts";
 
 /** The two sides between which media is anchored. */
 export type MediaSide = "phone" | "trunk";
@@ -35,6 +36,10 @@ interface Line {
 
 interface Session {
   readonly lines: (Line | undefined)[];
+  /** What each dialog of a forked call said of its lines, by dialog (see `dialogOf`). */
+  readonly forks: Map<string, Partial<Record<MediaSide, Described>>[]>;
+  /** The dialog whose media goes through; before the first answer it is whichever spoke last. */
+  counts: string | undefined;
   /** What waits for ports, in order: messages of one call must not overtake each other. */
   queue: Promise<void> | undefined;
 }
@@ -112,6 +117,19 @@ export class ProxyMedia {
     };
   }
 
+  /** From now on it is this dialog's media that goes through: its fork was answered first, or is the one that is left. */
+  counts(leg: string, dialog: string): void {
+    const session = this.#sessions.get(leg);
+    if (session === undefined) return;
+    session.counts = dialog;
+    session.forks.get(dialog)?.forEach((fork, i) => {
+      const line = session.lines[i];
+      if (line === undefined) return;
+      Object.assign(line.described, fork);
+      this.#setPeers(leg, i, line);
+    });
+  }
+
   /** The call is over. */
   close(leg: string): void {
     this.#sessions.delete(leg);
@@ -141,7 +159,7 @@ export class ProxyMedia {
   }
 
   #newSession(leg: string): Session {
-    const session: Session = { lines: [], queue: undefined };
+    const session: Session = { lines: [], forks: new Map(), counts: undefined, queue: undefined };
     this.#sessions.set(leg, session);
     return session;
   }
@@ -203,8 +221,8 @@ export class ProxyMedia {
     media.forEach((description, i) => {
       const line = session.lines[i];
       if (line === undefined || !isDatagram(description)) return;
-      line.described[from] = { peer: peerOf(description, parties[from]), mux: description.rtcpMux };
-      this.#setPeers(leg, i, line);
+      const described = { peer: peerOf(description, parties[from]), mux: description.rtcpMux };
+      this.#describe(leg, session, dialogOf(message), from, i, described);
       // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
       const sharer = media.findIndex(
         (other) => other.port === description.port && other.address === description.address,
@@ -212,6 +230,27 @@ export class ProxyMedia {
       targets[i] = targets[sharer] ?? { address, port: line.ports[to] };
     });
     return targets.length === 0 ? message : withSdp(message, editSdp(sdp, targets, "relayed"));
+  }
+
+  /** Another fork than the one that counts is only noted, for the case that it is the one that remains. */
+  #describe(
+    leg: string,
+    session: Session,
+    dialog: string | undefined,
+    side: MediaSide,
+    i: number,
+    described: Described,
+  ): void {
+    if (dialog !== undefined) {
+      const fork = session.forks.get(dialog) ?? [];
+      if (session.forks.has(dialog) || session.forks.size < FORKS_MAX) session.forks.set(dialog, fork);
+      fork[i] = { ...fork[i], [side]: described };
+      if (session.counts !== undefined && session.counts !== dialog) return;
+    }
+    const line = session.lines[i];
+    if (line === undefined) return;
+    line.described[side] = described;
+    this.#setPeers(leg, i, line);
   }
 
   /** Both ends of a line: what one side says of multiplexing counts for the other too. */
@@ -234,6 +273,8 @@ export class ProxyMedia {
 }
 
 const PREFIX = "proxied-";
+/** More phones than an INVITE is forked to; of further ones nothing is remembered. */
+const FORKS_MAX = 32;
 /** A call on hold may be silent for long. */
 const SILENT_KNOWN_MS = 4 * 3_600_000;
 const SILENT_UNKNOWN_MS = 600_000;

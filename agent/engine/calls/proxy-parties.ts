@@ -8,6 +8,7 @@ import type { OwnUris } from "../own-uris.ts";
 import type { BindingStore } from "../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
 import type { ProxiedDialogs } from "./moving/proxied-dialogs.ts";
+import type { ProxyForks } from "./proxy-forks.ts";
 import type { MediaParties, ProxyMedia } from "./proxy-media.ts";
 
 /** Who is at one end of a passage through the box. */
@@ -41,6 +42,7 @@ export interface ProxyContext {
   readonly trunks: Trunks;
   readonly store: BindingStore;
   readonly media: ProxyMedia;
+  readonly forks: ProxyForks;
   readonly dialogs: ProxiedDialogs;
   readonly watcher: PassageWatcher;
 }

@@ -131,6 +131,8 @@ export interface MemorySite {
   setTrunk(state: HealthState): void;
   /** Servers that phones named while there is no site file. */
   readonly learned: string[];
+  /** What the watcher of forwarded calls was told, in order. */
+  readonly watched: string[];
   phone(user: string, address: string, options?: { password?: string }): Promise<MemoryPhone>;
   /** Lets time pass, and everything that waits on promises. */
   pass(ms: number): Promise<void>;
@@ -150,6 +152,7 @@ export async function memorySite(
   const changes: BindingChange[] = [];
   const observed: TrunkObservation[] = [];
   const learned: string[] = [];
+  const watched: string[] = [];
   const alarms = new AlarmBoard(
     () => clock.wall(),
     () => {},
@@ -225,7 +228,13 @@ export async function memorySite(
       relay,
       alarms,
       tokenKey: new Uint8Array(32).fill(7),
-      watcher: { started() {}, ringing() {}, answered() {}, challenged() {}, ended() {} },
+      watcher: {
+        started: () => void watched.push("started"),
+        ringing() {},
+        answered: () => void watched.push("answered"),
+        challenged() {},
+        ended: () => void watched.push("ended"),
+      },
       ...(options.unconfigured === undefined
         ? {}
         : {
@@ -272,6 +281,7 @@ export async function memorySite(
     changes,
     observed,
     learned,
+    watched,
     pbx,
     setMode(to) {
       mode = to;
