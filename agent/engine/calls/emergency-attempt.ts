@@ -2,8 +2,10 @@ import { token } from "../../base/ids.ts";
 import { header, headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
+import { responseWindow } from "../emergency/attempt-timing.ts";
 import type { AttemptsInput } from "../emergency/attempts-state.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
+import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { ResolvedLocation } from "../emergency/location.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import type { CallsContext } from "./call-context.ts";
@@ -93,7 +95,7 @@ export class EmergencyAttempt {
     this.side = parts.side;
     const answerer = answererFor(trunk, parts.content.identity.extension, context.config());
     const contact = trunk.contact(this.token);
-    this.#invite = this.#newInvite({ token: this.token, contact, flow, answerer });
+    this.#invite = this.#newInvite({ token: this.token, contact, flow, answerer, servers: trunk });
   }
 
   /** The last 401 or 407. */
@@ -121,7 +123,9 @@ export class EmergencyAttempt {
     }
     this.#cseq++;
     this.#sent_ms ??= this.#context.clock.now();
-    this.#invite.send(this.#request(shape, sdp, this.#credentials(answered)), shape.retransmit_at_ms);
+    // The trunk's next server, where it has one, gets the call in the moment in which another trunk would.
+    const { window_ms } = responseWindow(routeFacts(this.trunk, new Set()));
+    this.#invite.send(this.#request(shape, sdp, this.#credentials(answered)), shape.retransmit_at_ms, window_ms);
     this.#sent?.(this.trunk);
     this.#sent = undefined;
     this.#handlers.onSent();

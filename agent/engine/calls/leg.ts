@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import {
   type Acceptance,
@@ -18,6 +19,7 @@ import type { TransportLayer } from "../../sip/transport/transport.ts";
 import type { Answerer } from "./credentials.ts";
 
 export interface LegContext {
+  readonly clock: Clock;
   readonly transactions: TransactionLayer;
   readonly transport: TransportLayer;
   readonly log: Log;

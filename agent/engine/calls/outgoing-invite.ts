@@ -3,7 +3,7 @@ import { appendHeader, cseqOf, header, headerList, headerValues } from "../../si
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
 import type { Answerer } from "./credentials.ts";
 import { sdpContent } from "./incoming-invite.ts";
@@ -20,6 +20,8 @@ export interface OutgoingHandlers {
 }
 
 interface Fork {
+  /** Where its server is: the dialog stays there. */
+  readonly flow: Flow;
   readonly dialog: Dialog;
   readonly request: SipRequest;
   sendAckAgain: (() => void) | undefined;
@@ -32,11 +34,12 @@ export class OutgoingInvite {
   readonly #token: string;
   readonly #contact: string;
   readonly #answerer: Answerer | undefined;
-  readonly #flow: Flow;
+  readonly #first: Flow;
+  readonly #servers: PeerServers;
   readonly #forks = new Map<string, Fork>();
   /** Early dialogs, for PRACK; the number of the last RSeq of each. */
   readonly #early = new Map<string, { dialog: Dialog; rseq: number }>();
-  #transaction: ClientTransaction | undefined;
+  #transaction: FailoverTransaction | undefined;
 
   constructor(
     context: LegContext,
@@ -45,6 +48,8 @@ export class OutgoingInvite {
       readonly contact: string;
       readonly flow: Flow;
       readonly answerer?: Answerer | undefined;
+      /** Where to go on when the server behind the flow fails. */
+      readonly servers?: PeerServers | undefined;
     },
     handlers: OutgoingHandlers,
   ) {
@@ -52,7 +57,8 @@ export class OutgoingInvite {
     this.#handlers = handlers;
     this.#token = parts.token;
     this.#contact = parts.contact;
-    this.#flow = parts.flow;
+    this.#first = parts.flow;
+    this.#servers = parts.servers ?? NO_OTHERS;
     this.#answerer = parts.answerer;
   }
 
@@ -61,23 +67,28 @@ export class OutgoingInvite {
   }
 
   get flow(): Flow {
-    return this.#flow;
+    return this.#transaction?.flow ?? this.#first;
   }
 
-  /** Sends the INVITE, or sends it anew with a higher CSeq after a refusal that can be met. */
-  send(invite: SipRequest, retransmit_at_ms: readonly number[] = []): void {
+  /**
+   * Sends the INVITE, or sends it anew with a higher CSeq after a refusal that can be met. Without any response for
+   * `patience_ms` the peer's next server gets it too.
+   */
+  send(invite: SipRequest, retransmit_at_ms: readonly number[] = [], patience_ms?: number): void {
     // The handlers know which sending they belong to: a late word of an earlier one is not taken for the new one's.
-    let transaction: ClientTransaction | undefined;
+    let transaction: FailoverTransaction | undefined;
     const current = () => transaction === undefined || transaction === this.#transaction;
-    transaction = this.#context.transactions.request(
+    const { transactions: layer, clock } = this.#context;
+    transaction = requestWithFailover(
+      { layer, clock, servers: this.#servers },
       invite,
-      this.#flow,
+      this.flow,
       {
-        onProvisional: (response) => {
-          if (current()) this.#provisional(invite, response);
+        onProvisional: (response, flow) => {
+          if (current()) this.#provisional(invite, response, flow);
         },
-        onFinal: (response) => {
-          if (response.status < 300) this.#answered(invite, response);
+        onFinal: (response, flow) => {
+          if (response.status < 300) this.#answered(invite, response, flow);
           else if (current()) this.#handlers.onRefusal(response);
         },
         onTimeout: () => {
@@ -87,9 +98,14 @@ export class OutgoingInvite {
           if (current()) this.#handlers.onSendError(error);
         },
       },
-      { retransmit_at_ms },
+      { retransmit_at_ms, ...(patience_ms === undefined ? {} : { patience_ms }) },
     );
     this.#transaction = transaction;
+  }
+
+  /** The peer's next server gets the INVITE too, if this one has not said a word. False when there is none. */
+  moveOn(): boolean {
+    return this.#transaction?.moveOn() ?? false;
   }
 
   /** What the box can answer a challenge with. */
@@ -118,7 +134,7 @@ export class OutgoingInvite {
           token: this.#token,
           contact: this.#contact,
           dialog: known.dialog,
-          flow: this.#flow,
+          flow: known.flow,
           answerer: this.#answerer,
         });
   }
@@ -136,16 +152,16 @@ export class OutgoingInvite {
     );
     const cseq = cseqOf(fork.request)?.seq ?? 1;
     const ack = newAck(fork.dialog, cseq, { headers, ...sdpContent(sdp) });
-    fork.sendAckAgain = this.#context.transactions.sendAck(ack, this.#flow);
+    fork.sendAckAgain = this.#context.transactions.sendAck(ack, fork.flow);
   }
 
-  #provisional(invite: SipRequest, response: SipResponse): void {
-    this.#acknowledge(invite, response);
+  #provisional(invite: SipRequest, response: SipResponse, flow: Flow): void {
+    this.#acknowledge(invite, response, flow);
     this.#handlers.onProvisional(response, sdpOf(response));
   }
 
   /** PRACK for a reliable provisional (RFC 3262 §4): we do not ask for them, but some peers send them all the same. */
-  #acknowledge(invite: SipRequest, response: SipResponse): void {
+  #acknowledge(invite: SipRequest, response: SipResponse, flow: Flow): void {
     const rseq = Number(header(response, "RSeq") ?? Number.NaN);
     const reliable = headerList(response, "Require").some((tag) => tag.toLowerCase() === "100rel");
     const tag = tagOf(response, "To");
@@ -157,14 +173,14 @@ export class OutgoingInvite {
     const seq = cseqOf(invite)?.seq ?? 1;
     const next = newRequest(dialog, "PRACK", { headers: [{ name: "RAck", value: `${rseq} ${seq} INVITE` }] });
     this.#early.set(tag, { dialog: next.dialog, rseq });
-    this.#context.transactions.request(next.request, this.#flow, {
+    this.#context.transactions.request(next.request, flow, {
       onFinal: () => {},
       onTimeout: () => {},
       onTransportError: () => {},
     });
   }
 
-  #answered(invite: SipRequest, response: SipResponse): void {
+  #answered(invite: SipRequest, response: SipResponse, flow: Flow): void {
     const fork = tagOf(response, "To") ?? "";
     const known = this.#forks.get(fork);
     if (known !== undefined) {
@@ -177,10 +193,12 @@ export class OutgoingInvite {
       this.#context.log.warn("a 2xx that makes no dialog", { call_id: header(response, "Call-ID") ?? "" });
       return;
     }
-    this.#forks.set(fork, { dialog, request: this.request ?? invite, sendAckAgain: undefined });
+    this.#forks.set(fork, { flow, dialog, request: this.request ?? invite, sendAckAgain: undefined });
     this.#handlers.onAnswer(fork, sdpOf(response));
   }
 }
+
+const NO_OTHERS: PeerServers = { alternative: () => undefined };
 
 /** A 2xx without Contact breaks RFC 3261 §12.1.1, but its sender can be reached where the INVITE went. */
 function confirmed(invite: SipRequest, response: SipResponse): Dialog | undefined {

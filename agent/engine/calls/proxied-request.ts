@@ -2,7 +2,7 @@ import type { Timer } from "../../base/clock.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
@@ -17,13 +17,15 @@ const TIMER_C_MS = 185_000;
 const SILENCE_INVITE_MS = 500;
 const SILENCE_OTHER_MS = 2000;
 
+const NO_OTHERS: PeerServers = { alternative: () => undefined };
+
 /** Why no branch could be used. */
 export type Failure = "no_target" | "timeout" | "transport" | "trunk_down";
 
 interface Branch {
   readonly target: Target;
   readonly started_ms: number;
-  client: ClientTransaction | undefined;
+  client: FailoverTransaction | undefined;
   timerC: Timer | undefined;
   silence: Timer | undefined;
   /** Its silence was noticed, and set off probes. */
@@ -117,6 +119,12 @@ export class ProxiedRequest {
 
   /** The trunk does not answer its probes either: a call that it has not said a word about goes another way. */
   trunkSuspect(trunk: Trunk): void {
+    for (const branch of this.#branches) {
+      const { party } = branch.target;
+      if (branch.done || party.kind !== "trunk" || party.trunk !== trunk || branch.heard || !branch.asked) continue;
+      // The trunk's next server has the same time to say a word.
+      if (branch.client?.moveOn() === true) this.#listen(branch, trunk);
+    }
     if (this.#isInvite && !this.#inDialog) this.#giveUp(trunk, (branch) => !branch.heard && branch.asked);
   }
 
@@ -153,7 +161,9 @@ export class ProxiedRequest {
     const { method } = request;
     const { leg, from, tx } = this.#options;
     const sent = context.dialogs.onward(leg, request, from, party, tx.request);
-    branch.client = context.transactions.request(sent, party.flow, {
+    const { transactions: layer, clock } = context;
+    const servers = party.kind === "trunk" ? party.trunk : NO_OTHERS;
+    branch.client = requestWithFailover({ layer, clock, servers }, sent, party.flow, {
       onProvisional: (response) => {
         this.#heard(branch, method, response.status);
         this.#provisional(branch, response);
@@ -171,14 +181,20 @@ export class ProxiedRequest {
       },
     });
     if (this.#isInvite) this.#startTimerC(branch);
-    if (party.kind === "trunk") {
-      branch.silence = context.clock.after(this.#isInvite ? SILENCE_INVITE_MS : SILENCE_OTHER_MS, () => {
-        branch.asked = true;
-        party.trunk.observe({ kind: "no_response", method });
-        if (isSuspect(party.trunk)) this.trunkSuspect(party.trunk);
-        party.trunk.path.suspect(`${method} to ${party.trunk.id} has no answer`);
-      });
-    }
+    if (party.kind === "trunk") this.#listen(branch, party.trunk);
+  }
+
+  /** Silence of the trunk is noticed, and sets off probes. */
+  #listen(branch: Branch, trunk: Trunk): void {
+    const { context, tx } = this.#options;
+    branch.asked = false;
+    branch.silence?.cancel();
+    branch.silence = context.clock.after(this.#isInvite ? SILENCE_INVITE_MS : SILENCE_OTHER_MS, () => {
+      branch.asked = true;
+      trunk.observe({ kind: "no_response", method: tx.request.method });
+      if (isSuspect(trunk)) this.trunkSuspect(trunk);
+      trunk.path.suspect(`${tx.request.method} to ${trunk.id} has no answer`);
+    });
   }
 
   #heard(branch: Branch, method: string, status: number): void {

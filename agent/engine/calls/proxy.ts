@@ -2,9 +2,10 @@ import { token } from "../../base/ids.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
 import { prependHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
-import { asRequestUri } from "../../sip/messages/uri.ts";
+import { parseNameAddr } from "../../sip/messages/name-addr.ts";
+import { asRequestUri, bareHost, parseUri } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import { copyRequest, isInDialog, takeHop } from "../forwarding.ts";
+import { copyRequest, isInDialog, takeHop, topRoute } from "../forwarding.ts";
 import type { OwnToken } from "../own-tokens.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { type Failure, ProxiedRequest } from "./proxied-request.ts";
@@ -213,7 +214,7 @@ export class SipProxy {
     const { trunks, transport, store } = this.#context;
     if (own.side.kind === "trunk") {
       const trunk = trunks.get(own.side.trunk);
-      const flow = trunk?.flow;
+      const flow = trunk?.towards(nextHost(request)) ?? trunk?.flow;
       return trunk === undefined || flow === undefined ? undefined : { kind: "trunk", trunk, flow };
     }
     const { protocol, local, remote } = own.side;
@@ -241,6 +242,13 @@ export class SipProxy {
     if (ours.ours && ours.user !== undefined) return store.byToken(ours.user)?.contact;
     return /;gr(=|;|$)/i.test(uri) ? store.byGruu(uri, party.flow.remote)?.contact : undefined;
   }
+}
+
+/** Where a request goes next by its Route or, without one, by its Request-URI: the server that made the dialog. */
+function nextHost(request: SipRequest): string {
+  const top = topRoute(request);
+  const uri = parseUri(top === undefined ? request.uri : (parseNameAddr(top)?.uri ?? ""));
+  return uri === undefined ? "" : bareHost(uri.host);
 }
 
 /** Whether a token leads back to where the request came from. */

@@ -106,8 +106,7 @@ export class RingLeg {
     }
     const { trunk } = this;
     if (trunk !== undefined) {
-      const { window_ms } = responseWindow(routeFacts(trunk, new Set()));
-      this.#window = this.#context.clock.after(window_ms, () => this.#silent());
+      this.#arm(trunk);
     }
     this.#invite = this.#newInvite(flow, trunk);
     void this.#send(this.#invite, flow);
@@ -137,10 +136,19 @@ export class RingLeg {
     return this.#invite?.leg(fork);
   }
 
+  #arm(trunk: Trunk): void {
+    const { window_ms } = responseWindow(routeFacts(trunk, new Set()));
+    this.#window = this.#context.clock.after(window_ms, () => this.#silent());
+  }
+
   #silent(): void {
     if (this.state !== "ringing" || this.#responded) return;
     this.trunk?.observe({ kind: "no_response", method: "INVITE" });
     this.trunk?.path.suspect("a call waits for its first response");
+    if (this.trunk !== undefined && this.#invite?.moveOn() === true) {
+      this.#arm(this.trunk);
+      return;
+    }
     this.#handlers.onSilence(this);
   }
 
@@ -160,7 +168,7 @@ export class RingLeg {
 
   #newInvite(flow: Flow, trunk: Trunk | undefined): OutgoingInvite {
     const answerer = trunk === undefined ? undefined : answererFor(trunk, undefined, this.#context.config());
-    const parts = { token: this.token, contact: this.#contact(flow), flow, answerer };
+    const parts = { token: this.token, contact: this.#contact(flow), flow, answerer, servers: trunk };
     const invite: OutgoingInvite = new OutgoingInvite(this.#context, parts, {
       onProvisional: ({ status }, sdp) => {
         this.#firstResponse(status);

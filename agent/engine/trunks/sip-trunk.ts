@@ -4,6 +4,7 @@ import type { Availability, HealthState } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
+import type { HopFailure } from "../../sip/locating/hop-list.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { inBrackets } from "../../sip/transport/ip-address.ts";
@@ -15,7 +16,7 @@ import { trunkAvailability } from "./availability.ts";
 import { FirstResponseTimes } from "./first-response.ts";
 import { OptionsProber } from "./options-prober.ts";
 import { RegistrationClient } from "./registration-client.ts";
-import type { HopFailure, Trunk, TrunkObservation } from "./trunk.ts";
+import type { Trunk, TrunkObservation } from "./trunk.ts";
 import { TrunkConnection } from "./trunk-connection.ts";
 import {
   initialTrunkVerdict,

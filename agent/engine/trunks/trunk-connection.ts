@@ -2,6 +2,7 @@ import { type Clock, every, type Timer } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import {
+  type HopFailure,
   type HopList,
   hopAnswered,
   hopFailed,
@@ -17,7 +18,6 @@ import { canonicalAddress } from "../../sip/transport/ip-address.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
-import type { HopFailure } from "./trunk.ts";
 
 export interface ConnectionPorts {
   readonly clock: Clock;

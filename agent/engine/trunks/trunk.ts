@@ -1,4 +1,5 @@
 import type { CarrierProfile } from "../../base/config/schema.ts";
+import type { HopFailure } from "../../sip/locating/hop-list.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { Health, Path } from "../paths/path.ts";
 
@@ -7,13 +8,6 @@ export type TrunkObservation =
   | { readonly kind: "first_response"; readonly method: string; readonly after_ms: number; readonly status: number }
   | { readonly kind: "no_response"; readonly method: string }
   | { readonly kind: "send_error"; readonly detail: string };
-
-/** Why a request could not be served by one of a peer's servers (RFC 3263 §4.3). */
-export type HopFailure =
-  | { readonly kind: "silent" }
-  | { readonly kind: "transport" }
-  /** 503 (RFC 3261 §21.5.4). */
-  | { readonly kind: "refused"; readonly retry_after_s: number | undefined };
 
 /** A SIP peer reached over one path: a cloud PBX target or a trunk. */
 export interface Trunk {

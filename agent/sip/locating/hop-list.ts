@@ -14,6 +14,13 @@ interface Behind {
   readonly times: number;
 }
 
+/** Why a request could not be served by one of a peer's servers (RFC 3263 §4.3). */
+export type HopFailure =
+  | { readonly kind: "silent" }
+  | { readonly kind: "transport" }
+  /** 503 (RFC 3261 §21.5.4). */
+  | { readonly kind: "refused"; readonly retry_after_s: number | undefined };
+
 const BEHIND_MS = 60_000;
 const BEHIND_MAX_MS = 600_000;
 const RETRY_AFTER_S = [5, 600] as const;
