@@ -35,14 +35,15 @@ interface RunSummary {
   readonly evidence?: string;
 }
 
-const usage = `npm run lab -- SCENARIO… | short | all [--repeat N] [--json] [--list] [--keep]
+const usage = `npm run lab -- SCENARIO… | short | all [--repeat N] [--at-once N] [--json] [--list] [--keep]
   --repeat N  each scenario N times
+  --at-once N so many labs at a time; what they say is printed when each is over
   --json      one last line with every measured value
   --list      the scenarios' names, one line each
   --keep      logs, captures and configurations of passed runs are kept too, as those of failed ones are
 `;
 
-let current: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 let interrupted = false;
 
 /** Scenarios that are played in one lab: those of a stage, or one alone. */
@@ -70,43 +71,54 @@ function batches(chosen: readonly Scenario[]): readonly Batch[] {
 }
 
 /** Plays a batch to its end. After a scenario that fails, the rest is played in a new lab. */
-async function playBatch(batch: Batch, repetition: number, command: readonly string[], keep: boolean) {
+async function playBatch(batch: Batch, repetition: number, how: Playing): Promise<readonly RunSummary[]> {
   const runs: RunSummary[] = [];
   while (runs.length < batch.scenarios.length && !interrupted) {
     const rest = { name: batch.name, scenarios: batch.scenarios.slice(runs.length) };
-    runs.push(...(await play(rest, repetition, command, keep)));
+    runs.push(...(await play(rest, repetition, how)));
   }
   return runs;
+}
+
+interface Playing {
+  /** How a program gets namespaces of its own. */
+  readonly command: readonly string[];
+  readonly keep: boolean;
+  /** Others are playing too: output comes in one piece at the end. */
+  readonly among_others: boolean;
 }
 
 /** One lab: the scenarios of a batch up to the first that fails. At least one run comes of it. */
 async function play(
   { name, scenarios }: Batch,
   repetition: number,
-  command: readonly string[],
-  keep: boolean,
+  { command, keep, among_others }: Playing,
 ): Promise<readonly RunSummary[]> {
   const results = join(root, "lab-results");
   // Two runs of the lab at a time do not meet: the name without a process id is taken when the run is over.
   const directory = join(results, `.running-${process.pid}-${name}-${repetition}`);
   mkdirSync(directory, { recursive: true });
   const summary = scenarios.length === 1 ? scenarios[0]?.summary : `${scenarios.length} scenarios on one stage`;
-  console.log(`\n=== ${name} (${repetition}): ${summary}`);
+  const said: string[] = [`\n=== ${name} (${repetition}): ${summary}\n`];
+  const say = (text: string) => void (among_others ? said.push(text) : process.stdout.write(text));
+  if (!among_others) process.stdout.write(said.join(""));
   const begun = Date.now();
   const names = scenarios.map((scenario) => scenario.name).join(",");
   const [program = "", ...args] = [...command, process.execPath, inside, names, String(repetition), directory];
   const limit_ms = scenarios.reduce((sum, scenario) => sum + deadlineOf(scenario), 0) + GRACE_MS;
   const how = await new Promise<string>((resolve) => {
-    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
-    current = child;
+    const output = among_others ? "pipe" : "inherit";
+    const child = spawn(program, args, { stdio: ["ignore", output, output] });
+    running.add(child);
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", say);
     const late = setTimeout(() => child.kill("SIGKILL"), limit_ms);
     child.once("error", (error) => resolve(`could not start: ${error.message}`));
-    child.once("exit", (code, signal) => {
+    child.once("close", (code, signal) => {
       clearTimeout(late);
+      running.delete(child);
       resolve(signal === null ? `exit ${code}` : `ended by ${signal}`);
     });
   });
-  current = undefined;
   const runs: RunSummary[] = [];
   let failed: string | undefined;
   for (const scenario of scenarios) {
@@ -135,10 +147,10 @@ async function play(
   else rmSync(directory, { recursive: true, force: true });
   const evidence = relative(root, kept);
   for (const run of runs) {
-    console.log(
-      `=== ${run.name} (${repetition}): ${run.ok ? "passed" : `FAILED: ${run.failure}`}${keeps ? `; see ${evidence}/` : ""}`,
-    );
+    const came = run.ok ? "passed" : `FAILED: ${run.failure}`;
+    say(`=== ${run.name} (${repetition}): ${came}${keeps ? `; see ${evidence}/` : ""}\n`);
   }
+  if (among_others) process.stdout.write(said.join(""));
   return keeps ? runs.map((run) => ({ ...run, evidence })) : runs;
 }
 
@@ -166,6 +178,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       repeat: { type: "string", default: "1" },
+      "at-once": { type: "string", default: "1" },
       json: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
@@ -177,7 +190,9 @@ async function main(): Promise<number> {
     return 0;
   }
   const repeat = Number(values.repeat);
-  if (positionals.length === 0 || !Number.isInteger(repeat) || repeat < 1) {
+  const atOnce = Number(values["at-once"]);
+  const counts = [repeat, atOnce].every((count) => Number.isInteger(count) && count >= 1);
+  if (positionals.length === 0 || !counts) {
     console.error(usage);
     return 2;
   }
@@ -185,13 +200,16 @@ async function main(): Promise<number> {
   if (process.platform !== "linux") throw new Error("the lab needs Linux namespaces");
   const command = namespaceCommand();
   sweep();
+  const due = Array.from({ length: repeat }, (_, i) => batches(chosen).map((batch) => ({ batch, repetition: i + 1 })));
+  const queue = due.flat();
+  const how: Playing = { command, keep: values.keep, among_others: atOnce > 1 };
   const runs: RunSummary[] = [];
-  for (let repetition = 1; repetition <= repeat; repetition++) {
-    for (const batch of batches(chosen)) {
-      if (interrupted) break;
-      runs.push(...(await playBatch(batch, repetition, command, values.keep)));
+  const player = async () => {
+    for (let next = queue.shift(); next !== undefined && !interrupted; next = queue.shift()) {
+      runs.push(...(await playBatch(next.batch, next.repetition, how)));
     }
-  }
+  };
+  await Promise.all(Array.from({ length: atOnce }, player));
   const failed = runs.filter((run) => !run.ok).length;
   console.log(`\n${runs.length - failed} passed, ${failed} failed`);
   if (values.json) console.log(JSON.stringify({ passed: runs.length - failed, failed, runs }));
@@ -201,7 +219,7 @@ async function main(): Promise<number> {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
     interrupted = true;
-    current?.kill("SIGKILL");
+    for (const child of running) child.kill("SIGKILL");
   });
 }
 main().then(
