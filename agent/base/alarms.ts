@@ -61,6 +61,28 @@ export const ALARMS = {
     meaning: "A trunk refuses the box's registration.",
     action: "Check the user name and password of the trunk in the site file.",
   },
+  "trunk.certificate": {
+    severity: "major",
+    meaning: "A trunk's or the cloud PBX's certificate does not prove that it is the one named in the site file.",
+    action:
+      "The text says what it shows. Correct `ca_file` or `identity` in the site file, or have the provider renew it.",
+  },
+  "certificate.unusable": {
+    severity: "major",
+    meaning:
+      "A certificate, key or list of authorities is missing, broken, or does not fit; the last good one stays in use.",
+    action: "Put a good file there; it is taken over within seconds. `holdfast check` names each fault.",
+  },
+  "certificate.expires": {
+    severity: "minor",
+    meaning: "A certificate of the box ends soon; phones that look at dates will then no longer connect over TLS.",
+    action: "Renew it in place. No restart is needed and no call is touched.",
+  },
+  "certificate.expired": {
+    severity: "major",
+    meaning: "A certificate of the box has ended. It is shown on, but phones and trunks that look at dates refuse it.",
+    action: "Renew it in place. No restart is needed and no call is touched.",
+  },
   "net.rules_missing": {
     severity: "critical",
     meaning: "The routing rules that keep each path's packets on their path are missing.",

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { CertificateBundle } from "./certificates.ts";
 import type { SiteConfig } from "./config/schema.ts";
 import type { Trust } from "./events.ts";
 
@@ -62,6 +63,8 @@ export interface Snapshot {
   readonly config: SiteConfig;
   readonly bindings: readonly Binding[];
   readonly callbacks: readonly CallbackEntry[];
+  /** The PEM files that the site file names, so that the engine needs no disk; private keys make this file a secret. */
+  readonly certificates?: CertificateBundle;
   /** Learned p99 of INVITE to first response, by trunk id, ms. */
   readonly first_response_p99_ms: Readonly<Record<string, number>>;
   /** By which wall time the bindings' own were written; the clock may have been set between that and `written_wall`. */

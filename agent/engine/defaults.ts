@@ -92,6 +92,7 @@ export function defaultConfig(
       country_code: "1",
     },
     box: { id: "unconfigured", layout: "one_armed", sip_names: [] },
+    certificates: [],
     lans,
     paths: [
       ...(learned.length > 0 && outside !== undefined ? [plainPath("wan", outside)] : []),

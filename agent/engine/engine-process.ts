@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AlarmBoard } from "../base/alarms.ts";
+import { NO_CERTIFICATES } from "../base/certificates.ts";
 import { type Clock, every, type Timer } from "../base/clock.ts";
 import { clockQuality } from "../base/clock-quality.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
@@ -17,6 +18,7 @@ import { completeConfig, defaultConfig, type LearnedCloud, localAddresses, outsi
 import { loadTokenKey } from "./own-tokens.ts";
 import { needsRebuild } from "./reload.ts";
 import { type Inheritance, SiteEngine } from "./site-engine.ts";
+import { SiteTlsPolicies } from "./tls-policies.ts";
 
 const STATUS_MS = 2000;
 /** At most five status documents a second. */
@@ -55,6 +57,7 @@ export class EngineProcess {
   readonly #alarms: AlarmBoard;
   readonly #events: EventFactory;
   readonly #tokenKey: Uint8Array;
+  readonly #tls: SiteTlsPolicies;
   readonly #first: Snapshot | undefined;
   readonly #broken: string | undefined;
   readonly #siteFileBy_ms: number;
@@ -79,6 +82,8 @@ export class EngineProcess {
     this.#first = "snapshot" in read ? { ...read.snapshot, config: completeConfig(read.snapshot.config) } : undefined;
     this.#broken = "broken" in read ? read.broken : undefined;
     this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));
+    this.#tls = new SiteTlsPolicies(() => clockQuality(clock.wall()) === "synchronised");
+    if (this.#first !== undefined) this.#takeCertificates(this.#first);
     this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"), this.#first?.token_key);
     this.#events = createEventFactory(
       clock,
@@ -241,7 +246,12 @@ export class EngineProcess {
       {
         clock,
         log,
-        makeTransport: () => networkTransport({ clock }),
+        makeTransport: () =>
+          networkTransport({
+            clock,
+            tls: this.#tls,
+            onRefused: (address, detail) => log.debug("no TLS connection", { address, detail }),
+          }),
         relay: this.#relay,
         alarms: this.#alarms,
         events: this.#events,
@@ -261,6 +271,7 @@ export class EngineProcess {
   }
 
   #takeSnapshot(snapshot: Snapshot): void {
+    this.#takeCertificates(snapshot);
     this.#alarms.clear("engine.snapshot_broken", "");
     const engine = this.#engine;
     if (engine === undefined || this.#rebuilding) {
@@ -276,6 +287,11 @@ export class EngineProcess {
       engine.configure(snapshot.config);
       this.#applied(snapshot);
     }
+  }
+
+  /** Even while the rest waits for an idle moment: certificates touch nothing that stands. */
+  #takeCertificates({ config, certificates }: Snapshot): void {
+    this.#tls.configure(config, certificates ?? NO_CERTIFICATES);
   }
 
   async #rebuildWhenIdle(): Promise<void> {

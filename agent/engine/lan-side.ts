@@ -21,13 +21,13 @@ export class LanSide {
 
   /** Undefined for a stranger. */
   of(flow: Flow): LanConfig | undefined {
-    const key = `${flow.local.address} ${flow.local.port} ${flow.remote.address}`;
+    const key = `${flow.protocol} ${flow.local.address} ${flow.local.port} ${flow.remote.address}`;
     const known = this.#known.get(key);
     if (known !== undefined || this.#known.has(key)) return known;
     const lan = this.#lans.find(
-      ({ address, sip_port, subnets }) =>
+      ({ address, sip_port, tls, subnets }) =>
         (address === flow.local.address || isWildcard(address) || isWildcard(flow.local.address)) &&
-        sip_port === flow.local.port &&
+        (flow.protocol === "tls" ? tls?.port : sip_port) === flow.local.port &&
         subnets.some((subnet) => inSubnet(flow.remote.address, subnet)),
     );
     if (this.#known.size >= CACHE_LIMIT) this.#known.clear();

@@ -31,7 +31,11 @@ export class OwnUris {
   }
 
   configure(config: SiteConfig): void {
-    this.#lanAddresses = new Set(config.lans.map((lan) => `${lan.address.toLowerCase()} ${lan.sip_port}`));
+    this.#lanAddresses = new Set(
+      config.lans.flatMap(({ address, sip_port, tls }) =>
+        [sip_port, tls?.port].flatMap((port) => (port === undefined ? [] : [`${address.toLowerCase()} ${port}`])),
+      ),
+    );
     this.#lanNames = new Set(config.box.sip_names.map((name) => name.toLowerCase()));
   }
 

@@ -27,6 +27,7 @@ import { SitePaths } from "./paths/site-paths.ts";
 import type { BindingChange } from "./registrar/binding-store.ts";
 import { routingView } from "./routing/view.ts";
 import { engineStatus } from "./status.ts";
+import { lanPolicy } from "./tls-policies.ts";
 import { SiteTrunks } from "./trunks/site-trunks.ts";
 
 export interface SiteEngineContext {
@@ -233,11 +234,16 @@ export class SiteEngine {
 
   async #listen(lan: LanConfig): Promise<void> {
     const { log, clock } = this.#context;
-    for (const protocol of ["udp", "tcp"] as const) {
-      const name = `${protocol} ${lan.address}:${lan.sip_port}`;
+    const plain = (["udp", "tcp"] as const).map((protocol) => ({ protocol, port: lan.sip_port, policy: {} }));
+    const secure =
+      lan.tls === undefined
+        ? []
+        : [{ protocol: "tls" as const, port: lan.tls.port, policy: { tls: lanPolicy(lan.id) } }];
+    for (const { protocol, port, policy } of [...plain, ...secure]) {
+      const name = `${protocol} ${lan.address}:${port}`;
       if (this.#listening.has(name) || this.#closed) continue;
       try {
-        await this.#transport.listen({ protocol, address: lan.address, port: lan.sip_port });
+        await this.#transport.listen({ protocol, address: lan.address, port, ...policy });
         this.#listening.add(name);
       } catch (error) {
         log.warn("cannot listen for phones yet", { where: name, error: errorText(error) });

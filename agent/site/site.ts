@@ -16,6 +16,7 @@ import { buildApi } from "./api/app.ts";
 import { ApiListeners } from "./api/listeners.ts";
 import { loadTokens, type RoleToken, rolesOf } from "./api/tokens.ts";
 import { NocLink } from "./cloud/noc-link.ts";
+import { CertificateKeeper } from "./config/certificate-keeper.ts";
 import { SiteFile } from "./config/site-file.ts";
 import { SnapshotKeeper } from "./config/snapshot-keeper.ts";
 import { deviceDescription } from "./discovery/description.ts";
@@ -98,6 +99,17 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       board.touch();
     },
   );
+  const certificates = new CertificateKeeper({
+    clock,
+    log,
+    alarms,
+    lastGood: keeper.snapshot?.certificates,
+    clockQuality: quality,
+    onChange(bundle) {
+      const snapshot = keeper.certificatesAre(bundle);
+      if (snapshot !== undefined) link?.telemetry("engine", "site.snapshot", snapshot);
+    },
+  });
   const siteFile = new SiteFile({
     file: options.config_file,
     practice,
@@ -106,7 +118,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
     onApplied(applied, hash) {
       alarms.clear("config.rejected", "");
       const changed = keeper.snapshot?.config_hash !== hash;
-      const snapshot = keeper.configIs(applied);
+      const snapshot = keeper.configIs(applied, certificates.follow(applied));
       link?.telemetry("engine", "site.snapshot", snapshot);
       if (changed) own.record(event("config.applied", "", { config_hash: hash }));
       log.info("site file applied", { config_hash: hash });
@@ -330,6 +342,9 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
   });
   siteFile.start();
   // With a bad site file the last good one is in force, and nothing above was told of it.
+  if (keeper.lastGood !== undefined && siteFile.config === keeper.lastGood) {
+    keeper.certificatesAre(certificates.follow(keeper.lastGood));
+  }
   configured();
   own.record(event("box.started", "site", { process: "site", version: VERSION, config_hash: siteFile.hash }));
   await listeners.want(webAddresses(config(), { practice, lan: options.lan }));
@@ -341,6 +356,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       mediaAsked.cancel();
       alarmsReviewed.cancel();
       siteFile.close();
+      certificates.close();
       await noc.close();
       power.stop();
       discovery?.close();

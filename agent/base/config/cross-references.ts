@@ -43,6 +43,27 @@ export function crossReferences(config: SiteConfig): ReferenceFault[] {
   config.lans.forEach((lan, i) => {
     refer(["lans", i, "location"], lan.location, locations, "location");
   });
+  const certificates = ids(config.certificates, "certificates");
+  config.lans.forEach(({ tls, sip_port }, i) => {
+    refer(["lans", i, "tls", "certificate"], tls?.certificate, certificates, "certificate");
+    if (tls?.port === sip_port) {
+      faults.push({ path: ["lans", i, "tls", "port"], found: String(tls.port), allowed: "another port than sip_port" });
+    }
+  });
+  for (const list of ["pbx_targets", "trunks"] as const) {
+    config[list].forEach((peer, i) => {
+      refer([list, i, "tls", "certificate"], peer.tls?.certificate, certificates, "certificate");
+      const named = "domain" in peer ? peer.domain : peer.host;
+      // RFC 5922 §7.1: an address is no SIP identity.
+      if (peer.transport === "tls" && peer.tls?.identity === undefined && /^[0-9.]+$|:/.test(named)) {
+        faults.push({
+          path: [list, i, "tls", "identity"],
+          found: `nothing, and ${named} is an address`,
+          allowed: "the SIP domain that the peer's certificate names",
+        });
+      }
+    });
+  }
   config.trunks.forEach((trunk, i) => {
     refer(["trunks", i, "path"], trunk.path, paths, "path");
     refer(["trunks", i, "carrier_profile"], trunk.carrier_profile, profiles, "carrier profile");

@@ -17,7 +17,12 @@ export interface ConfigFault {
 }
 
 export type LoadResult =
-  | { readonly ok: true; readonly config: SiteConfig }
+  | {
+      readonly ok: true;
+      readonly config: SiteConfig;
+      /** Where a key of it stands, for faults that are found later. */
+      place(path: readonly (string | number)[]): Pick<ConfigFault, "file" | "line" | "key">;
+    }
   | { readonly ok: false; readonly faults: readonly ConfigFault[] };
 
 const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: false });
@@ -98,7 +103,12 @@ export function parseConfig(source: string, file: string): LoadResult {
       allowed: fault.allowed,
     });
   }
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, config: deepFreeze(config) };
+  if (faults.length > 0) return { ok: false, faults };
+  return {
+    ok: true,
+    config: deepFreeze(config),
+    place: (path) => ({ file, line: at(path), key: keyText(path, data) }),
+  };
 }
 
 /** For callers that want the config or an exception with every fault in its text. */

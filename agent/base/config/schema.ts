@@ -29,6 +29,40 @@ const list = <T extends TSchema>(item: T, title: string, options: { minItems?: n
 const closed = { additionalProperties: false } as const;
 const restart = { "x-restart": true } as const;
 
+const pemFile = (title: string) =>
+  Type.String({
+    title,
+    pattern: "^/[^\\u0000]{1,250}$",
+    description: "a file name from the root, such as /etc/holdfast/box.pem",
+  });
+
+export const Certificate = Type.Object(
+  {
+    id: id("Certificate id"),
+    certificate_file: pemFile("Certificate and the chain to its authority, PEM"),
+    key_file: pemFile("Its private key, PEM, readable for Holdfast alone"),
+  },
+  { title: "Certificate of the box; a changed file is taken over within seconds", ...closed },
+);
+
+/** TLS towards a trunk or a PBX. */
+const PeerTls = Type.Object(
+  {
+    certificate: Type.Optional(id("Certificate that the box presents, and with which it takes the peer's connections")),
+    ca_file: Type.Optional(
+      pemFile("Authorities that the peer's certificate must come from, PEM (else the public ones)"),
+    ),
+    identity: Type.Optional(
+      Type.String({
+        title: "SIP domain that the peer's certificate must name (else the PBX's domain, the trunk's host)",
+        pattern: "^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        description: "a domain name; with a leading *. only where the provider's certificate says exactly that",
+      }),
+    ),
+  },
+  { title: "TLS", ...closed },
+);
+
 export const Transport = Type.Union([Type.Literal("udp"), Type.Literal("tcp"), Type.Literal("tls")], {
   title: "SIP transport",
   default: "udp",
@@ -147,6 +181,7 @@ export const Trunk = Type.Object(
     host: host("Name or address"),
     port: peerPort,
     transport: PeerTransport,
+    tls: Type.Optional(PeerTls),
     local_port: Type.Optional(port("Local source port (not 5060)")),
     carrier_profile: id("Carrier profile"),
     registration: Type.Optional(Registration),
@@ -163,6 +198,7 @@ export const PbxTarget = Type.Object(
     host: host("Name or address"),
     port: peerPort,
     transport: PeerTransport,
+    tls: Type.Optional(PeerTls),
     local_port: Type.Optional(port("Local source port (not 5060)")),
     path_header: Type.Boolean({
       title: "The PBX knows Path (RFC 3327); else the contact is rewritten with a token",
@@ -241,6 +277,18 @@ export const Lan = Type.Object(
       { minItems: 1 },
     ),
     sip_port: port("SIP port for phones, UDP and TCP", 5060),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          certificate: id("Certificate that phones meet; it should name what they call the box"),
+          port: port("SIP port for phones, TLS", 5061),
+          client_ca_file: Type.Optional(
+            pemFile("Phones must present a certificate of these authorities, PEM (else none is asked for)"),
+          ),
+        },
+        { title: "SIP over TLS for phones", ...closed },
+      ),
+    ),
     dns_port: Type.Optional(port("Port of the box's DNS; left out: no DNS here")),
     location: Type.Optional(id("Location of phones in it that have none of their own")),
   },
@@ -303,6 +351,7 @@ export const SiteConfig = Type.Object(
       },
       { title: "Box", ...closed },
     ),
+    certificates: list(Certificate, "Certificates of the box"),
     lans: list(Lan, "LANs", { minItems: 1 }),
     paths: list(Path, "Paths out of the building", { minItems: 1 }),
     pbx_targets: list(PbxTarget, "Cloud PBXs, first choice first"),

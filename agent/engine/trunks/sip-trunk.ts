@@ -38,6 +38,8 @@ export interface TrunkSetting {
   readonly port: number | undefined;
   readonly transport: Protocol | "auto";
   readonly local_port: number;
+  readonly tls: string;
+  readonly listens_tls: boolean;
   readonly profile: CarrierProfile;
   readonly registration:
     | { readonly aor: string; readonly username: string; readonly password: string; readonly expires_s: number }
@@ -57,6 +59,8 @@ export interface TrunkReports {
   /** `from` is undefined when something other than the verdict changed. */
   changed(trunk: SipTrunk, from: HealthState | undefined): void;
   refused(trunk: SipTrunk, refused: boolean, detail: string): void;
+  /** What is wrong with the peer's certificate; undefined while it proves what it must. */
+  certificate(trunk: SipTrunk, fault: string | undefined): void;
 }
 
 const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_500 } as const;
@@ -113,7 +117,11 @@ export class SipTrunk implements Trunk {
       keep_alive: setting.registration !== undefined,
       connected: () => this.#connected(),
       lost: () => this.#registration?.flowLost(),
-      failed: (source, error) => this.#unsendable(source, error),
+      failed: (source, error) => {
+        if (error.code === "ECERT") reports.certificate(this, error.detail);
+        this.#unsendable(source, error);
+      },
+      pong: (sent_ms) => this.path.heard(this.#witness, "keep-alive", sent_ms, `${this.id}: keep-alive answered`),
       named: (verdict, detail) => this.#feed({ kind: "note", source: "dns", verdict, detail }),
       ask: (flow, done) => this.#options.ask(flow, done),
     });
@@ -246,12 +254,6 @@ export class SipTrunk implements Trunk {
     this.#connection.flowClosed(flow, error);
   }
 
-  /** The peer answered a keep-alive. */
-  pong(flow: Flow): void {
-    const sent_ms = this.#connection.pong(flow);
-    if (sent_ms !== undefined) this.path.heard(this.#witness, "tcp", sent_ms, `${this.id}: keep-alive answered`);
-  }
-
   status(): TrunkStatus {
     const { clock } = this.#ports;
     const { state, since_ms, evidence } = this.health;
@@ -305,6 +307,7 @@ export class SipTrunk implements Trunk {
     const after = Math.round(this.#ports.clock.now() - sent_ms);
     const detail = `${source.toUpperCase()}: ${status} after ${after} ms`;
     this.#connection.alive();
+    this.#reports.certificate(this, this.#connection.overlooked);
     // The box's own modem process answers also when it has no network: then it refuses, and the path is not there.
     const away = this.path.kind === "modem" && isRefusal(status);
     if (away) this.path.unanswered(this.#witness, source, sent_ms, `${this.id} ${detail}`);

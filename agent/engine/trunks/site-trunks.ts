@@ -8,6 +8,7 @@ import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { TransportLayer } from "../../sip/transport/transport.ts";
 import type { SitePaths } from "../paths/site-paths.ts";
+import { trunkPolicy } from "../tls-policies.ts";
 import { SipTrunk, type TrunkSetting } from "./sip-trunk.ts";
 import type { Trunk, Trunks } from "./trunk.ts";
 
@@ -65,6 +66,8 @@ export class SiteTrunks implements Trunks {
               refused,
               `Trunk ${trunk.id} refuses the registration: ${detail}.`,
             ),
+          certificate: (trunk, fault) =>
+            context.alarms.set("trunk.certificate", trunk.id, fault !== undefined, `${trunk.id}: ${fault ?? ""}.`),
         }),
       ];
     });
@@ -79,9 +82,6 @@ export class SiteTrunks implements Trunks {
     });
     transport.onFlowClosed((flow, error) => {
       for (const trunk of this.#trunks) trunk.flowClosed(flow, error);
-    });
-    transport.onPong((flow) => {
-      for (const trunk of this.#trunks) trunk.pong(flow);
     });
     for (const trunk of this.#trunks) trunk.start();
   }
@@ -160,6 +160,8 @@ export function settingsOf(
     port: pbx.port,
     transport: pbx.transport,
     local_port: pbx.local_port ?? PBX_LOCAL_PORT + i,
+    tls: trunkPolicy(pbx.id),
+    listens_tls: pbx.tls?.certificate !== undefined,
     profile: profileOf(pbx.carrier_profile),
     registration: undefined,
     first_response_p99_ms: learned[pbx.id],
@@ -174,6 +176,8 @@ export function settingsOf(
     port: trunk.port,
     transport: trunk.transport,
     local_port: trunk.local_port ?? TRUNK_LOCAL_PORT + i,
+    tls: trunkPolicy(trunk.id),
+    listens_tls: trunk.tls?.certificate !== undefined,
     profile: profileOf(trunk.carrier_profile),
     registration: trunk.registration,
     first_response_p99_ms: learned[trunk.id],

@@ -15,6 +15,7 @@ import {
 import type { Hop } from "../../sip/locating/locate.ts";
 import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { canonicalAddress } from "../../sip/transport/ip-address.ts";
+import type { KeptFlow } from "../../sip/transport/keep-alives.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
@@ -30,14 +31,20 @@ export interface ConnectionPorts {
     readonly port: number | undefined;
     readonly transport: Protocol | "auto";
     readonly local_port: number;
+    /** Name of its TLS policy. */
+    readonly tls: string;
+    /** The box has a certificate to take its TLS connections with. */
+    readonly listens_tls: boolean;
   };
-  /** Keep NAT bindings open, because calls are to come in. */
+  /** Keep a NAT's bindings open over UDP too, because calls are to come in. Connections are always kept. */
   readonly keep_alive: boolean;
   /** There is a flow, and it is not the one before. */
   connected(): void;
   /** The flow is gone, and what was registered over it. */
   lost(): void;
   failed(source: string, error: TransportError): void;
+  /** The peer answered a keep-alive that was sent then (Clock ms). */
+  pong(sent_ms: number): void;
   /** What is known of the peer's names, for the evidence. */
   named(judged: "good" | "bad", detail: string): void;
   /** Asks whether a server that had failed answers again; `done` is told once. */
@@ -49,9 +56,6 @@ const RESOLVE_MS = 300_000;
 const RETRY_MS = 5_000;
 /** Reconnecting a standing TCP connection, doubled each time. */
 const RECONNECT_MS = [500, 30_000] as const;
-/** NAT bindings live at least 30 s in practice for UDP; RFC 5626 §4.4.1 has 95 to 120 s for TCP, CGNATs know less. */
-const KEEPALIVE_MS = 25_000;
-const KEEPALIVE = new TextEncoder().encode("\r\n\r\n");
 /** How often it is asked whether the server that DNS prefers is back. */
 const PREFER_MS = 15_000;
 /** Where the site leaves the choice and the name servers too. */
@@ -74,7 +78,7 @@ export class TrunkConnection {
   #reconnects = 0;
   #reconnect: Timer | undefined;
   #retry: Timer | undefined;
-  #pinged_ms: number | undefined;
+  #kept: KeptFlow | undefined;
   readonly #periodic: Timer[] = [];
   #closed = false;
 
@@ -83,18 +87,18 @@ export class TrunkConnection {
   }
 
   start(): void {
-    const { clock, keep_alive } = this.#ports;
+    const { clock } = this.#ports;
     this.#periodic.push(
       every(clock, RESOLVE_MS, () => void this.#resolve()),
       every(clock, PREFER_MS, () => this.#preferAgain()),
     );
-    if (keep_alive) this.#periodic.push(every(clock, KEEPALIVE_MS, () => this.#keepAlive()));
     this.follow();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of [...this.#periodic, this.#reconnect, this.#retry]) timer?.cancel();
+    this.#kept?.stop();
     await this.#opening;
     if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
@@ -124,7 +128,7 @@ export class TrunkConnection {
 
   /** Binds to the path's address, which may have changed. */
   follow(): void {
-    if (this.#ports.path.localAddress === this.#boundTo && this.#listeners.length > 0) return;
+    if (this.#boundTo !== undefined && this.#ports.path.localAddress === this.#boundTo) return;
     this.#opening = this.#opening
       .then(() => this.#bind())
       .catch((error: unknown) => {
@@ -140,7 +144,9 @@ export class TrunkConnection {
     this.#hop = hop;
     const before = this.#flow;
     this.#flow = this.#flowTo(hop);
-    if (this.#flow !== undefined && this.#flow.id !== before?.id) this.#ports.connected();
+    if (this.#flow === undefined || this.#flow.id === before?.id) return;
+    this.#keep(this.#flow);
+    this.#ports.connected();
   }
 
   #flowTo({ transport: protocol, address, port }: Hop): Flow | undefined {
@@ -154,6 +160,7 @@ export class TrunkConnection {
         local_address: this.#boundTo,
         // A listening TCP port cannot be connected from as well.
         ...(protocol === "udp" ? { local_port: peer.local_port } : {}),
+        ...(protocol === "tls" ? { tls: peer.tls } : {}),
       });
     } catch (error) {
       log.warn("trunk may not be reached", { error });
@@ -165,6 +172,11 @@ export class TrunkConnection {
   alive(): void {
     this.#reconnects = 0;
     if (this.#hop !== undefined) this.#list = hopAnswered(this.#list, this.#hop);
+  }
+
+  /** What was overlooked of the peer's certificate because the clock cannot be trusted. */
+  get overlooked(): string | undefined {
+    return this.#flow?.peer?.overlooked;
   }
 
   /** What the server in use is spoken to in. */
@@ -267,7 +279,7 @@ export class TrunkConnection {
   flowClosed(flow: Flow, error: TransportError | undefined): void {
     if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
     this.#ports.lost();
-    if (error !== undefined) this.#ports.failed("tcp", error);
+    if (error !== undefined) this.#ports.failed(flow.protocol, error);
     // A server that was never reached, or no longer is: another may be, and nobody need wait for that.
     if (error !== undefined && this.#hop !== undefined && this.hasChoice) {
       const next = inOrder(this.#list, this.#ports.clock.now()).find(
@@ -283,15 +295,10 @@ export class TrunkConnection {
     this.#reconnects++;
   }
 
-  /** When the keep-alive was sent that the peer has answered on this flow; undefined when it was not on ours. */
-  pong(flow: Flow): number | undefined {
-    return flow.id === this.#flow?.id ? this.#pinged_ms : undefined;
-  }
-
   async #bind(): Promise<void> {
     const { path, transport, peer, failed } = this.#ports;
     const address = path.localAddress;
-    if (this.#closed || (address === this.#boundTo && this.#listeners.length > 0)) return;
+    if (this.#closed || (address !== undefined && address === this.#boundTo)) return;
     const old = this.#listeners;
     this.#listeners = [];
     this.#boundTo = undefined;
@@ -300,8 +307,9 @@ export class TrunkConnection {
     if (address === undefined) return;
     const opened: Listener[] = [];
     try {
-      for (const protocol of ["udp", "tcp"] as const) {
-        opened.push(await transport.listen({ protocol, address, port: peer.local_port }));
+      for (const protocol of this.#listening) {
+        const tls = protocol === "tls" ? { tls: peer.tls } : {};
+        opened.push(await transport.listen({ protocol, address, port: peer.local_port, ...tls }));
       }
     } catch (error) {
       // Half a pair is of no use; the address may still be on its way up.
@@ -315,11 +323,18 @@ export class TrunkConnection {
     await this.#resolve();
   }
 
+  /** Where TLS is wanted nothing else is taken: who is not asked for a certificate could be anybody. */
+  get #listening(): readonly Protocol[] {
+    const { transport, listens_tls } = this.#ports.peer;
+    if (transport !== "tls") return ["udp", "tcp"];
+    return listens_tls ? ["tls"] : [];
+  }
+
   #retryLater(): void {
     this.#retry?.cancel();
     this.#retry = this.#ports.clock.after(RETRY_MS, () => {
       if (this.#closed) return;
-      if (this.#listeners.length === 0) this.follow();
+      if (this.#boundTo === undefined) this.follow();
       else void this.#resolve();
     });
   }
@@ -371,11 +386,27 @@ export class TrunkConnection {
     if (flow?.reliable === true && !flow.closed) this.#ports.transport.close(flow);
   }
 
-  #keepAlive(): void {
-    const { transport, clock, path } = this.#ports;
-    const flow = this.#flow;
-    if (flow === undefined || !flow.connected || flow.closed || path.health.state === "down") return;
-    this.#pinged_ms = clock.now();
-    transport.send(flow, KEEPALIVE);
+  /** RFC 5626 §4.4: so that a call from outside finds the way in, and a flow that is dead is known to be. */
+  #keep(flow: Flow): void {
+    const { transport, clock, keep_alive, lost, connected, failed, pong } = this.#ports;
+    this.#kept?.stop();
+    this.#kept = undefined;
+    if (flow.closed || (!flow.reliable && !keep_alive)) return;
+    const kept = transport.keepAlive(flow, {
+      onPong: (rtt_ms) => {
+        if (rtt_ms !== undefined) pong(clock.now() - rtt_ms);
+      },
+      onMapped: (_, before) => {
+        // A NAT has given us another port: what was registered leads nowhere (§4.4.2).
+        if (before === undefined || this.#kept !== kept) return;
+        lost();
+        connected();
+      },
+      onFailed: (error) => {
+        // A stream's end is told by itself.
+        if (!flow.reliable) failed("stun", error);
+      },
+    });
+    this.#kept = kept;
   }
 }

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { certificatesIn } from "../../base/certificates.ts";
 import { provesDomain, sipIdentities } from "./sip-identity.ts";
 import type { PeerIdentity } from "./tls-policy.ts";
 
@@ -74,16 +75,4 @@ function leadsToAuthority(chain: readonly X509Certificate[], authorities: readon
     at = chain.find((other) => !other.raw.equals(subject.raw) && issues(other, subject));
   }
   return false;
-}
-
-/** Every certificate of a PEM text. Throws nothing: what cannot be read is left out. */
-export function certificatesIn(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return blocks.flatMap((block) => {
-    try {
-      return [new X509Certificate(block)];
-    } catch {
-      return [];
-    }
-  });
 }

@@ -1,3 +1,4 @@
+import { type CertificateBundle, NO_CERTIFICATES } from "../../base/certificates.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { SiteConfig } from "../../base/config/schema.ts";
 import { errorText } from "../../base/errors.ts";
@@ -38,7 +39,7 @@ export class SnapshotKeeper {
     return this.#snapshot;
   }
 
-  configIs(config: SiteConfig): Snapshot {
+  configIs(config: SiteConfig, certificates: CertificateBundle = NO_CERTIFICATES): Snapshot {
     const { clock, practice } = this.#options;
     const {
       bindings = [],
@@ -56,11 +57,20 @@ export class SnapshotKeeper {
       config,
       bindings,
       callbacks,
+      certificates,
       first_response_p99_ms,
       bindings_wall,
       token_key,
       names,
     };
+    this.#write();
+    return this.#snapshot;
+  }
+
+  /** Undefined on a box that never had a good site file. */
+  certificatesAre(certificates: CertificateBundle): Snapshot | undefined {
+    if (this.#snapshot === undefined) return undefined;
+    this.#snapshot = { ...this.#snapshot, certificates };
     this.#write();
     return this.#snapshot;
   }

@@ -39,6 +39,7 @@ export function siteConfig(change: Partial<SiteConfig> = {}): SiteConfig {
       country_code: "1",
     },
     box: { id: "box-1", layout: "one_armed", sip_names: [] },
+    certificates: [],
     lans: [{ id: "voice", address: BOX_LAN, subnets: ["10.20.0.0/24"], sip_port: 5060 }],
     paths: [],
     pbx_targets: [
