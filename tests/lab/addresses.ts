@@ -45,6 +45,8 @@ export const interfaces = {
 export const hosts = {
   pbx: "203.0.113.10",
   directTrunk: "203.0.113.20",
+  /** A 911 carrier that SIPp plays. */
+  carrier: "203.0.113.21",
   dns: "203.0.113.53",
   psapWan: "203.0.113.91",
   echo: "203.0.113.99",
@@ -57,7 +59,14 @@ export const hosts = {
 } as const;
 
 /** Servers live on addresses of the internet's and the carrier's namespace; telephones are machines of their own. */
-export const wanHosts: readonly string[] = [hosts.pbx, hosts.directTrunk, hosts.dns, hosts.echo, hosts.broker];
+export const wanHosts: readonly string[] = [
+  hosts.pbx,
+  hosts.directTrunk,
+  hosts.carrier,
+  hosts.dns,
+  hosts.echo,
+  hosts.broker,
+];
 export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.lteDns, hosts.lteEcho];
 
 export const ports = { sip: 5060, dns: 53, mqtt: 1883, echo: 7, api: 8080 } as const;
@@ -143,6 +152,8 @@ export const tones_hz: readonly number[] = [
   ...Object.values(extensions).map((phone) => phone.tone_hz),
   ...Object.values(remotePhones).map((phone) => phone.tone_hz),
 ];
+
+export const carrierAccount = { user: "box77", password: "pw-carrier-77" } as const;
 
 export const trunkAccount = { user: "site77", password: "pw-trunk-77" } as const;
 

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import type { SiteConfig } from "../../../agent/base/config/schema.ts";
 import {
+  carrierAccount,
   cellular,
   domains,
   type Extension,
@@ -26,6 +27,8 @@ export interface SiteOptions {
   readonly return_when?: "stable" | "idle" | "hour";
   /** A 911 trunk over the WAN, tried between the cloud and LTE. */
   readonly direct_trunk?: boolean;
+  /** A 911 carrier over the WAN, tried before all else, which SIPp plays (see weather/carrier.ts). */
+  readonly carrier?: { readonly transport: "udp" | "tcp" };
   /** So many more telephones with a provisioned secret, numbered from 2001 on; each password is `pw-` and the number. */
   readonly more_phones?: number;
   /** The file ends in the middle, as after a power cut while it was saved. */
@@ -120,9 +123,15 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         },
       },
       ...(options.direct_trunk ? [directTrunk] : []),
+      ...(options.carrier === undefined ? [] : [{ ...carrierTrunk, transport: options.carrier.transport }]),
     ],
-    carrier_profiles: [{ id: "by-value" }],
-    emergency: { routes: ["cloud", ...(options.direct_trunk ? [directTrunk.id] : []), "lte-trunk"] },
+    carrier_profiles: [{ id: "by-value" }, { id: "impatient", ring_deadline_ms: CARRIER_RING_DEADLINE_MS }],
+    emergency: {
+      routes:
+        options.carrier === undefined
+          ? ["cloud", ...(options.direct_trunk ? [directTrunk.id] : []), "lte-trunk"]
+          : [carrierTrunk.id, "lte-trunk", "cloud"],
+    },
     extensions: [
       {
         id: "ext-101",
@@ -169,4 +178,22 @@ const directTrunk = {
   transport: "udp",
   local_port: 5072,
   carrier_profile: "by-value",
+} as const;
+
+/** How long the carrier that SIPp plays may take from its 100 to ringing. */
+export const CARRIER_RING_DEADLINE_MS = 1000;
+
+const carrierTrunk = {
+  id: "carrier",
+  path: "wan",
+  roles: ["emergency"],
+  host: hosts.carrier,
+  local_port: 5074,
+  carrier_profile: "impatient",
+  registration: {
+    aor: `sip:${carrierAccount.user}@${hosts.carrier}`,
+    username: carrierAccount.user,
+    password: carrierAccount.password,
+    expires_s: 3600,
+  },
 } as const;

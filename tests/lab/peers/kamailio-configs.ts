@@ -25,6 +25,7 @@ const modules = [
   "sanity",
   "auth",
   "ctl",
+  "cfg_rpc",
   "xlog",
 ];
 
@@ -95,26 +96,28 @@ const toPsap = (psap: string): string => `route[TO_PSAP] {
 const isEmergency = `$rU == "${numbers.emergency}" || $rU == "+${numbers.emergency}" || $ru =~ "^urn:service:sos"`;
 const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
 
-/** Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP, the rest to the outside telephone. */
+/**
+ * Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP (challenged when `challenge.emergency` is
+ * 1), the rest to the outside telephone.
+ */
 export function cloudPbx(control: string): string {
   const users = Object.values(extensions);
   const group = users.slice(0, 3);
   const groupBranches = group.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
   return `${preamble({ address: hosts.pbx, domain: domains.pbx, control })}
+challenge.emergency = 0 desc "1: 911 is asked for a password like any other call"
+
 request_route {
 ${guards}
   if (is_method("REGISTER")) { route(REGISTRAR); }
   if (!is_method("INVITE|MESSAGE|SUBSCRIBE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
   if (is_method("SUBSCRIBE|MESSAGE")) { sl_send_reply("489", "Bad Event"); exit; }
-  if (${isEmergency}) { route(TO_PSAP); }
+  if (${isEmergency}) {
+    if ($sel(cfg_get.challenge.emergency) == 1) { route(PASSWORD); }
+    route(TO_PSAP);
+  }
   if ($si != "${hosts.outside}" && $si != "${hosts.lteTrunk}" && $si != "${beyondPbx.address}") {
-    # Users: each by its own password; an unknown one is asked like a known one.
-    if (!($au =~ "^(${users.map((phone) => phone.user).join("|")})$")
-        || !pv_proxy_authenticate("${domains.pbx}", "pw-$au", "0")) {
-      proxy_challenge("${domains.pbx}", "1");
-      exit;
-    }
-    consume_credentials();
+    route(PASSWORD);
   }
   record_route();
 ${featureRoutes()}
@@ -132,6 +135,16 @@ ${groupBranches.join("\n")}
   }
   if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
   t_relay();
+}
+
+# Users: each by its own password; an unknown one is asked like a known one.
+route[PASSWORD] {
+  if (!($au =~ "^(${users.map((phone) => phone.user).join("|")})$")
+      || !pv_proxy_authenticate("${domains.pbx}", "pw-$au", "0")) {
+    proxy_challenge("${domains.pbx}", "1");
+    exit;
+  }
+  consume_credentials();
 }
 
 route[REGISTRAR] {

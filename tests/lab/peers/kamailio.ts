@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Namespace } from "../addresses.ts";
-import { type Program, type Programs, tryRun } from "../processes.ts";
+import { type Program, type Programs, run, tryRun } from "../processes.ts";
 
 export interface KamailioOptions {
   readonly name: string;
@@ -47,6 +47,12 @@ export class Kamailio {
     const { stdout } = await tryRun(["kamcmd", "-s", `unix:${controlSocket(this.#options)}`, "tm.stats"]);
     const figure = (name: string) => Number(stdout.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? Number.NaN);
     return figure("current") - figure("waiting");
+  }
+
+  /** Changes a setting of its configuration while it runs, for instance `challenge.emergency`. */
+  async set(group: string, name: string, value: number): Promise<void> {
+    const at = `unix:${controlSocket(this.#options)}`;
+    await run(["kamcmd", "-s", at, "cfg.set_now_int", group, name, String(value)]);
   }
 
   /** Contacts bound to an address of record, as Kamailio's own dump has them. */

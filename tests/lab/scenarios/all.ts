@@ -1,5 +1,6 @@
 import type { Scenario } from "../scenario.ts";
 import { brokenBox } from "./broken-box.ts";
+import { emergencyWeather } from "./emergency-weather.ts";
 import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
 import { outages } from "./outages.ts";
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   ...firstSecond,
   ...brokenBox,
   ...goingAndComingBack,
+  ...emergencyWeather,
 ];
 
 /** Those that `npm test` plays. */

@@ -1,0 +1,250 @@
+/** What every 911 call must have been, whatever its carriers did: judged by what was on the wire and what the NOC got. */
+import type { EventData } from "../../../agent/base/events.ts";
+import { cellular, hosts, lan } from "../addresses.ts";
+import type { Capture } from "../capture/capture.ts";
+import { bodyParts, cseqMethod, header, headers, type SeenMessage } from "../capture/sip.ts";
+import type { Lab } from "../lab.ts";
+import { expect } from "../scenario.ts";
+import { eventsAtNoc, locationSent, nocEvent, rooms } from "../story.ts";
+
+/** From the word that makes a leg one too many to the box's own word that ends it. */
+const RELEASED_WITHIN_MS = 200;
+
+export type Way = "carrier" | "lte-trunk" | "cloud";
+
+/** Where to look from, taken before the call. */
+export interface Marks {
+  readonly lan: number;
+  readonly wan: number;
+  readonly lte: number;
+  readonly noc: number;
+}
+
+export const marks = (lab: Lab): Marks => ({
+  lan: lab.captures.lan.messages.mark,
+  wan: lab.captures.wan.messages.mark,
+  lte: lab.captures.lte.messages.mark,
+  noc: lab.broker.messages.mark,
+});
+
+/** One attempt as it was on the wire: every message of its Call-ID, both ways. */
+export interface SeenLeg {
+  readonly way: Way;
+  readonly messages: readonly SeenMessage[];
+  /** Those that the box sent. */
+  readonly sent: readonly SeenMessage[];
+  /** Those that came back. */
+  readonly came: readonly SeenMessage[];
+}
+
+const hostOf = (end: string): string => end.slice(0, end.lastIndexOf(":"));
+const isEmergency = (message: SeenMessage): boolean =>
+  /^INVITE (?:(?:sips?|tel):\+?911[@; ]|urn:service:sos)/.test(message.start);
+
+function legsOn(capture: Capture, from: number, box: string, ways: Readonly<Record<string, Way>>): SeenLeg[] {
+  const seen = capture.messages.since(from);
+  const ids = new Map<string, Way>();
+  for (const message of seen) {
+    const way = ways[hostOf(message.to)];
+    const id = header(message, "call-id");
+    if (way !== undefined && id !== undefined && isEmergency(message) && !ids.has(id)) ids.set(id, way);
+  }
+  return [...ids].map(([id, way]) => {
+    const messages = seen.filter((message) => header(message, "call-id") === id);
+    const [sent, came] = [true, false].map((ours) => messages.filter(({ from }) => (hostOf(from) === box) === ours));
+    return { way, messages, sent: sent ?? [], came: came ?? [] };
+  });
+}
+
+/** Every attempt since the marks. */
+export const legsSince = (lab: Lab, { wan, lte }: Marks): SeenLeg[] => [
+  ...legsOn(lab.captures.wan, wan, lan.box, { [hosts.carrier]: "carrier", [hosts.pbx]: "cloud" }),
+  ...legsOn(lab.captures.lte, lte, cellular.box, { [hosts.lteTrunk]: "lte-trunk" }),
+];
+
+const isFinal = (method: string) => (message: SeenMessage) =>
+  message.status !== undefined && message.status >= 200 && cseqMethod(message) === method;
+const tagOf = (value: string | undefined): string | undefined => value?.match(/;tag=([^;>\s]+)/)?.[1];
+
+export interface Expected {
+  /** Where the caller ended up; undefined: nowhere. */
+  readonly bridged: Way | undefined;
+  /** Every attempt's records at the NOC, in order: trunk, outcome, status. */
+  readonly records: readonly string[];
+  readonly ended_by: "caller" | "psap" | "box";
+  /** Statuses of 300 and more that the telephone may have seen. */
+  readonly refused_with?: readonly number[];
+  /** Attempts that went without location, after a 424. */
+  readonly without_location?: number;
+}
+
+export interface Judged {
+  /** The engine was stopped, and read what had come to it only now (ms). */
+  readonly read_at?: number;
+}
+
+/**
+ * One call of `caller` from `since` on, after its end: one To-tag and one description at the telephone, no error while an
+ * attempt lived, location with each attempt, one leg bridged, every other one released in time and recorded.
+ */
+export async function judge(
+  lab: Lab,
+  caller: { readonly address: string; readonly user: string },
+  since: Marks,
+  expected: Expected,
+  { read_at = 0 }: Judged = {},
+): Promise<readonly SeenLeg[]> {
+  await recorded(lab, since, expected);
+  atTelephone(lab, caller.address, since, expected);
+  const legs = legsSince(lab, since).map((leg) => readAt(leg, read_at));
+  let without = 0;
+  for (const leg of legs) {
+    for (const invite of distinct(leg.sent.filter(isEmergency))) {
+      if (header(invite, "geolocation") === undefined) without++;
+      else await locationSent(invite, rooms[caller.user]);
+    }
+  }
+  expect(
+    without === (expected.without_location ?? 0),
+    `${without} INVITEs went without location, not ${expected.without_location ?? 0}`,
+  );
+  const bridged = legs.filter((leg) => bridgedForks(leg).length > 0);
+  expect(
+    bridged.map(({ way }) => way).join() === (expected.bridged ?? ""),
+    `the caller was bridged to ${bridged.map(({ way }) => way).join() || "nobody"}, not ${expected.bridged ?? "nobody"}`,
+  );
+  const answered_at = bridged[0]?.came.find(isAnswer)?.at;
+  for (const leg of legs) {
+    for (const ms of releaseTimes(leg, answered_at)) {
+      lab.measure("leg_released_ms", ms);
+      expect(ms <= RELEASED_WITHIN_MS, `a leg by ${leg.way} was released ${ms.toFixed(0)} ms after its word`);
+    }
+    saneReasons(leg, answered_at);
+  }
+  return legs;
+}
+
+/** What came before the engine could read it counts from then on. */
+const readAt = (leg: SeenLeg, read_at: number): SeenLeg => ({
+  ...leg,
+  came: leg.came.map((message) => ({ ...message, at: Math.max(message.at, read_at) })),
+});
+
+const isAnswer = (message: SeenMessage): boolean => message.status === 200 && cseqMethod(message) === "INVITE";
+
+/** One of each repeated message: the first. */
+function distinct(messages: readonly SeenMessage[]): SeenMessage[] {
+  return messages.filter((message, i) => messages.findIndex((each) => cseqOf(each) === cseqOf(message)) === i);
+}
+
+const cseqOf = (message: SeenMessage): string => header(message, "cseq") ?? "";
+
+/** To-tags of the answers that the box took and did not end within the time for one that it does not want. */
+function bridgedForks(leg: SeenLeg): string[] {
+  const tags = new Set(leg.came.filter(isAnswer).map((message) => tagOf(header(message, "to")) ?? ""));
+  return [...tags].filter((tag) => {
+    const answer = leg.came.find((message) => isAnswer(message) && tagOf(header(message, "to")) === tag);
+    const acked = leg.sent.some(
+      ({ method, ...rest }) => method === "ACK" && tagOf(header({ method, ...rest }, "to")) === tag,
+    );
+    const bye = byeOf(leg, tag);
+    const release = bye !== undefined && answer !== undefined && bye.at - answer.at <= RELEASED_WITHIN_MS;
+    return acked && !release;
+  });
+}
+
+const byeOf = (leg: SeenLeg, tag: string): SeenMessage | undefined =>
+  leg.sent.find((message) => message.method === "BYE" && tagOf(header(message, "to")) === tag);
+
+/** For every word that made a leg one too many: how long the box took to end it. */
+function releaseTimes(leg: SeenLeg, answered_at: number | undefined): number[] {
+  const times: number[] = [];
+  const bridged = new Set(bridgedForks(leg));
+  for (const answer of leg.came.filter(isAnswer)) {
+    const tag = tagOf(header(answer, "to")) ?? "";
+    if (bridged.has(tag)) continue;
+    const ack = leg.sent.find(({ method, at }) => method === "ACK" && at >= answer.at);
+    const bye = byeOf(leg, tag);
+    expect(
+      ack !== undefined && bye !== undefined,
+      `an answer by ${leg.way} got no ${ack === undefined ? "ACK" : "BYE"}`,
+    );
+    if (bye.at >= answer.at) times.push(Math.max(ack.at, bye.at) - answer.at);
+  }
+  if (bridged.size > 0 || answered_at === undefined) return times;
+  // Answered elsewhere while this one lived: it is cancelled then, or on its first response.
+  const final = leg.came.find(isFinal("INVITE"));
+  if (final !== undefined && final.at <= answered_at) return times;
+  const first = leg.came.find(({ status }) => status !== undefined && status < 200);
+  if (first === undefined) return times;
+  const cancel = leg.sent.find(({ method }) => method === "CANCEL");
+  if (cancel === undefined) {
+    expect(final !== undefined, `the leg by ${leg.way} was neither cancelled nor ended`);
+    return times;
+  }
+  return [...times, Math.max(0, cancel.at - Math.max(first.at, answered_at))];
+}
+
+function saneReasons(leg: SeenLeg, answered_at: number | undefined): void {
+  for (const message of leg.sent) {
+    for (const reason of headers(message, "reason")) {
+      expect(/^SIP;cause=[2-6]\d\d(?:;text="[^"]+")?$/.test(reason), `a Reason that is none (RFC 3326): ${reason}`);
+    }
+    const reason = header(message, "reason");
+    if (message.method !== "CANCEL") continue;
+    const elsewhere = answered_at !== undefined && message.at >= answered_at;
+    expect(
+      elsewhere === (reason?.includes("cause=200") ?? false),
+      `the CANCEL by ${leg.way} says ${reason ?? "no reason"}, and the call was ${elsewhere ? "" : "not "}answered elsewhere`,
+    );
+  }
+}
+
+/** The telephone's side: its INVITE's dialog as the box showed it. */
+function atTelephone(lab: Lab, address: string, since: Marks, { refused_with = [] }: Expected): void {
+  const seen = lab.captures.lan.messages.since(since.lan);
+  const dialled = seen.find((message) => isEmergency(message) && hostOf(message.from) === address);
+  expect(dialled !== undefined, "the telephone's INVITE was not seen");
+  const id = header(dialled, "call-id");
+  const told = seen.filter(
+    (message) =>
+      header(message, "call-id") === id && hostOf(message.to) === address && cseqMethod(message) === "INVITE",
+  );
+  const errors = told.flatMap(({ status = 0 }) => (status >= 300 ? [status] : []));
+  expect(
+    [...new Set(errors)].join() === refused_with.join(),
+    `the telephone was told ${[...new Set(errors)].join() || "no error"}, not ${refused_with.join() || "none"}`,
+  );
+  const rest = told.filter(({ status = 0 }) => status > 100 && status < 300);
+  const tags = new Set(rest.map((message) => tagOf(header(message, "to"))));
+  expect(tags.size <= 1, `the telephone saw ${tags.size} To-tags`);
+  const bodies = new Set(rest.flatMap((message) => bodyParts(message).map(({ text }) => text)));
+  expect(bodies.size <= 1, `the telephone saw ${bodies.size} descriptions`);
+}
+
+type Attempt = EventData["emergency.attempt"];
+
+/** The call's events at the NOC: its end, and each attempt's records in order. */
+async function recorded(lab: Lab, since: Marks, expected: Expected): Promise<void> {
+  const { event: ended } = await nocEvent(lab, "emergency.ended", () => true, 10_000, since.noc);
+  expect(ended.data.ended_by === expected.ended_by, `ended by ${ended.data.ended_by}, not ${expected.ended_by}`);
+  const ofCall = ({ type, call_id }: { type: string; call_id?: string }) =>
+    type === "emergency.attempt" && call_id === ended.call_id;
+  const all = () =>
+    [...eventsAtNoc(lab, since.noc)]
+      .filter(ofCall)
+      .sort((a, b) => a.seq - b.seq)
+      .map(({ data }) => data as unknown as Attempt)
+      .map(
+        ({ trunk, outcome, sip_status }) => `${trunk} ${outcome}${sip_status === undefined ? "" : ` ${sip_status}`}`,
+      );
+  // A leg's end may be recorded after the call's.
+  await nocEvent(lab, "emergency.attempt", () => all().length >= expected.records.length, 5000, since.noc).catch(
+    () => {},
+  );
+  const seen = all();
+  expect(
+    seen.join("; ") === expected.records.join("; "),
+    `the NOC has the records: ${seen.join("; ")}; not: ${expected.records.join("; ")}`,
+  );
+}
