@@ -2,5 +2,6 @@
 import type { Scenario } from "../../scenario.ts";
 import { dtmf } from "./dtmf.ts";
 import { offers } from "./offers.ts";
+import { secured } from "./secured.ts";
 
-export const transparency: readonly Scenario[] = [...offers, ...dtmf];
+export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...secured];
