@@ -1,7 +1,8 @@
 /** Transparency in normal mode: what telephones and PBX offer each other must come out of the box as it went in. */
 import type { Scenario } from "../../scenario.ts";
 import { dtmf } from "./dtmf.ts";
+import { faxes } from "./fax.ts";
 import { offers } from "./offers.ts";
 import { secured } from "./secured.ts";
 
-export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...secured];
+export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured];
