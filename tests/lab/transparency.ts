@@ -4,7 +4,7 @@
  */
 import { lan } from "./addresses.ts";
 import { bodyParts, header, headers, type SeenMessage } from "./capture/sip.ts";
-import { AwaitedTooLong, until } from "./deadline.ts";
+import { AwaitedTooLong, now, until } from "./deadline.ts";
 import type { Lab } from "./lab.ts";
 import { expect } from "./scenario.ts";
 
@@ -42,7 +42,9 @@ function elements(message: SeenMessage, name: string): string[] {
 const branches = (message: SeenMessage): string[] =>
   elements(message, "via").map((via) => via.match(/;\s*branch=([^;\s]+)/i)?.[1] ?? "");
 
-const tag = (value: string | undefined): string => value?.match(/;\s*tag=([^;\s]+)/i)?.[1] ?? "";
+const tagIn = (value: string | undefined): string => value?.match(/;\s*tag=([^;\s]+)/i)?.[1] ?? "";
+
+export const tagOf = (message: SeenMessage, name: "from" | "to"): string => tagIn(header(message, name));
 
 const methodOf = (message: SeenMessage): string => message.method ?? header(message, "cseq")?.split(/\s+/)[1] ?? "";
 
@@ -57,7 +59,7 @@ function identity(message: SeenMessage, branch: string): string {
     header(message, "call-id"),
     header(message, "cseq"),
     // Forks differ by their To tag, reliable provisionals by their RSeq, answers otherwise the same by neither.
-    tag(header(message, "to")),
+    tagOf(message, "to"),
     header(message, "rseq") ?? "",
   ].join(" | ");
 }
@@ -238,6 +240,12 @@ export class Watch {
     return until(`${label} to pass the box`, deadline_ms, () =>
       this.passages.passed.find((passage) => passage.label === label && where(passage)),
     );
+  }
+
+  /** Resolves when nothing has passed for so long. */
+  async quiet(ms: number): Promise<void> {
+    const newest = () => Math.max(...[...this.lan, ...this.wan].map(({ at }) => at), 0);
+    await until(`${ms} ms without a message`, 10_000, () => now() - newest() > ms || undefined);
   }
 
   /** Fails unless each of these passed, everything that came went on, and nothing was changed on its way. */

@@ -2,6 +2,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Namespace } from "../addresses.ts";
+import { until } from "../deadline.ts";
 import type { OutputLine, Program, Programs } from "../processes.ts";
 import type { IncomingCall, Telephone } from "./telephone.ts";
 
@@ -137,6 +138,15 @@ export class Linphone implements Telephone {
   /** Waits for a line of its log since the last `forget`. */
   async says(pattern: RegExp, deadline_ms: number): Promise<OutputLine> {
     return this.#line(pattern, deadline_ms);
+  }
+
+  /** The number that it has given to its `nth` call (0: the first) since the last `forget`. */
+  async callNumber(nth: number, deadline_ms = 3000): Promise<number> {
+    return until(`${this.name} to have ${nth + 1} calls`, deadline_ms, () => {
+      const lines = this.#running.output.since(this.#mark);
+      const numbers = lines.flatMap(({ text }) => text.match(/assigned id (\d+)/)?.[1] ?? []);
+      return numbers[nth] === undefined ? undefined : Number(numbers[nth]);
+    });
   }
 
   /** How many calls it has, by its own account. */

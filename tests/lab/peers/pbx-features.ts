@@ -2,7 +2,7 @@
  * What the lab's cloud PBX does on dialled numbers of its own, each a piece of its `request_route` (Kamailio 5.6): a
  * caller is known and the call recorded when it is reached, and it must end in `exit`.
  */
-import { domains } from "../addresses.ts";
+import { domains, hosts, numbers, ports } from "../addresses.ts";
 
 export interface PbxFeature {
   /** The dialled number, or its beginning where an extension follows. */
@@ -17,10 +17,15 @@ export const beyondPbx = { namespace: "wan", address: "203.0.113.80", port: 5060
 const to = (user: string): string => `"sip:${user}@${domains.pbx}"`;
 
 export const pbxFeatures = {
-  /** Rings two extensions at once, and the outside telephone with them. */
+  /** Rings two extensions at once. */
   fork: {
     number: "7100",
-    route: `$ru = ${to("102")}; append_branch(${to("104")}); if (!lookup_branches("location")) { sl_send_reply("480", "Nobody"); exit; } t_relay(); exit;`,
+    route: `$ru = ${to("104")}; append_branch(${to("105")}); lookup_branches("location"); t_relay(); exit;`,
+  },
+  /** Rings an extension and the outside telephone at once. */
+  twinned: {
+    number: "7101",
+    route: `$ru = "sip:${numbers.outside}@${hosts.outside}:${ports.sip}"; append_branch(${to("102")}); lookup_branches("location"); t_relay(); exit;`,
   },
   /** Somebody else answers for it: SIPp, told by the scenario. */
   beyond: {

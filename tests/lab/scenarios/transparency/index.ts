@@ -2,7 +2,8 @@
 import type { Scenario } from "../../scenario.ts";
 import { dtmf } from "./dtmf.ts";
 import { faxes } from "./fax.ts";
+import { forks } from "./forks.ts";
 import { offers } from "./offers.ts";
 import { secured } from "./secured.ts";
 
-export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured];
+export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured, ...forks];

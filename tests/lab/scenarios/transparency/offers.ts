@@ -1,70 +1,34 @@
 /** Offers and answers in every order that telephones use: early media, late offer, hold. */
-import { lan, tones_hz } from "../../addresses.ts";
-import type { Heard } from "../../audio.ts";
-import type { Ear } from "../../capture/capture.ts";
-import { now, sleep } from "../../deadline.ts";
+import { sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
 import type { Telephone } from "../../peers/telephone.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
 import { Watch } from "../../transparency.ts";
+import { connect, LISTEN_MS, Sounds } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
-
-const TALK_MS = 800;
-
-/** What a telephone is sent by the box in the next `TALK_MS`: the tone of each of `speakers`, or of nobody. */
-async function hears(
-  lab: Lab,
-  ears: ReadonlyMap<Telephone, Ear>,
-  wanted: ReadonlyMap<Telephone, Telephone | undefined>,
-) {
-  const start = now();
-  await sleep(TALK_MS);
-  for (const [listener, speaker] of wanted) {
-    const heard = ears.get(listener)?.heard(start, now(), tones_hz);
-    const told = describe(heard);
-    const right = speaker === undefined ? (heard?.ms_by_tone.size ?? 1) === 0 : onlyTone(heard, speaker);
-    expect(right, `${listener.name} must hear ${speaker?.name ?? "nobody"}; it is sent ${told}`);
-    lab.timeline.note(`${listener.name} is sent ${told}`);
-  }
-}
-
-const onlyTone = (heard: Heard | undefined, { tone_hz }: Telephone): boolean =>
-  heard !== undefined && heard.ms_by_tone.size === 1 && (heard.ms_by_tone.get(tone_hz) ?? 0) >= TALK_MS / 2;
-
-const describe = (heard: Heard | undefined): string =>
-  [...(heard?.ms_by_tone ?? [])].map(([hz, ms]) => `${hz} Hz for ${ms} ms`).join(", ") || "no tone";
 
 async function earlyMedia(lab: Lab): Promise<void> {
   const { baresip101, linphone104 } = cast(lab);
   const watch = new Watch(lab);
   await linphone104.restart({ sip: ["incoming_calls_early_media=1"] });
   for (const phone of [baresip101, linphone104]) phone.forget();
-  const ears = new Map<Telephone, Ear>(
-    [baresip101, linphone104].map((phone) => [phone, lab.captures.lan.listen(lan.box, phone.address)]),
-  );
+  const sounds = new Sounds(lab, [baresip101, linphone104]);
   await lab.step("linphone104 sends its sound before anybody answers", async () => {
     await baresip101.dial(linphone104.user);
     await watch.passage("183 INVITE");
   });
-  await lab.step("baresip101 hears it", () => hears(lab, ears, new Map([[baresip101, linphone104]])));
+  await lab.step("baresip101 hears it", () => sounds.hears([baresip101, linphone104]));
   await lab.step("linphone104 is answered, and they talk", async () => {
     await linphone104.answer();
     await Promise.all([baresip101.established(3000), linphone104.established(3000)]);
-    await hears(
-      lab,
-      ears,
-      new Map<Telephone, Telephone>([
-        [baresip101, linphone104],
-        [linphone104, baresip101],
-      ]),
-    );
+    await sounds.hears([baresip101, linphone104], [linphone104, baresip101]);
     await hangUp(baresip101, linphone104);
   });
   await linphone104.restart();
-  for (const ear of ears.values()) ear.stop();
-  await lab.heard(baresip101, linphone104, TALK_MS);
-  await lab.heard(linphone104, baresip101, TALK_MS / 2);
+  sounds.stop();
+  await lab.heard(baresip101, linphone104, LISTEN_MS);
+  await lab.heard(linphone104, baresip101, LISTEN_MS / 2);
   await watch.unchanged("INVITE", "183 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
@@ -78,7 +42,7 @@ async function lateOffer(lab: Lab): Promise<void> {
     await baresip101.ringing(3000);
     await baresip101.answer();
     await Promise.all([baresip101.established(3000), linphone104.established(3000)]);
-    await sleep(TALK_MS);
+    await sleep(LISTEN_MS);
     await hangUp(linphone104, baresip101);
   });
   await linphone104.restart();
@@ -89,8 +53,8 @@ async function lateOffer(lab: Lab): Promise<void> {
   await passed("INVITE", false);
   await passed("200 INVITE", true);
   await passed("ACK", true);
-  await lab.heard(baresip101, linphone104, TALK_MS / 2);
-  await lab.heard(linphone104, baresip101, TALK_MS / 2);
+  await lab.heard(baresip101, linphone104, LISTEN_MS / 2);
+  await lab.heard(linphone104, baresip101, LISTEN_MS / 2);
   await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
@@ -98,22 +62,10 @@ async function hold(lab: Lab): Promise<void> {
   const { baresip101, linphone103 } = cast(lab);
   const watch = new Watch(lab);
   for (const phone of [baresip101, linphone103]) phone.forget();
-  await baresip101.dial(linphone103.user);
-  await linphone103.ringing(3000);
-  await linphone103.answer();
-  await Promise.all([baresip101.established(3000), linphone103.established(3000)]);
-  const ears = new Map<Telephone, Ear>(
-    [baresip101, linphone103].map((phone) => [phone, lab.captures.lan.listen(lan.box, phone.address)]),
-  );
+  await connect(baresip101, linphone103);
+  const sounds = new Sounds(lab, [baresip101, linphone103]);
   const hear = (by101: Telephone | undefined, by103: Telephone | undefined) =>
-    hears(
-      lab,
-      ears,
-      new Map<Telephone, Telephone | undefined>([
-        [baresip101, by101],
-        [linphone103, by103],
-      ]),
-    );
+    sounds.hears([baresip101, by101], [linphone103, by103]);
   const said = async (label: string, direction: string) => {
     await watch.passage(label, 3000, (passage) => passage.received.body.includes(`a=${direction}`));
     // The sound of before is still on its way.
@@ -146,7 +98,7 @@ async function hold(lab: Lab): Promise<void> {
     await hear(linphone103, baresip101);
   });
   await hangUp(baresip101, linphone103);
-  for (const ear of ears.values()) ear.stop();
+  sounds.stop();
   await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
