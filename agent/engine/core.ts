@@ -14,7 +14,7 @@ import type { TransportLayer } from "../sip/transport/transport.ts";
 import type { Callers, KnownCaller } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
 import type { SipProxy } from "./calls/proxy.ts";
-import { isDown, type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
+import { type Party, phoneParty, type Target } from "./calls/proxy-parties.ts";
 import type { Counters } from "./counters.ts";
 import { classify } from "./emergency/classify.ts";
 import { isPsapCallback } from "./emergency/psap-callback.ts";
@@ -209,7 +209,7 @@ export class Core {
         return known;
       },
     };
-    const made = this.#plan(call, mode);
+    const made = (mode === "normal" ? this.#besideTarget(call) : undefined) ?? this.#plan(call, mode);
     this.#context.log.debug("call planned", { because: made.because, mode });
     this.#execute(call, made, 0, () => {
       if (made.steps[0]?.kind !== "proxy_to_pbx") return false;
@@ -220,16 +220,27 @@ export class Core {
   }
 
   #plan({ tx, caller }: LanCall, mode: Mode): RoutePlan {
-    const uri = parseUri(tx.request.uri);
-    const user = uri === undefined ? "" : ((userOf(uri) ?? "").split(";")[0] ?? "");
-    const dialled = user.replace(/[-.()\s]/g, "");
     const { config, trunks } = this.#context;
     const extension = mode === "normal" ? undefined : caller().extension;
-    return plan(
-      { dialled: /^\+?[0-9*#]+$/.test(dialled) ? dialled : "", user, from: { side: "lan", extension } },
-      config(),
-      routingView(mode, trunks),
-    );
+    return plan({ ...dialledIn(tx.request), from: { side: "lan", extension } }, config(), routingView(mode, trunks));
+  }
+
+  /**
+   * After a change of PBX target a phone is known to the new one only once it has registered again. Until then calls to it
+   * are put through here; undefined when there is nothing of that.
+   */
+  #besideTarget({ tx }: LanCall): RoutePlan | undefined {
+    const { config, trunks, store } = this.#context;
+    const [inUse] = trunks.pbxs();
+    if (inUse === undefined || config().pbx_targets.length < 2) return undefined;
+    const from = { side: "lan", extension: undefined } as const;
+    const made = plan({ ...dialledIn(tx.request), from }, config(), routingView("survivable", trunks));
+    const [step] = made.steps;
+    if (step?.kind !== "ring_extension" || made.steps.length > 1) return undefined;
+    const bindings = store.ofExtension(step.extension);
+    const elsewhere = bindings.every(({ cloud_target }) => cloud_target !== undefined && cloud_target !== inUse.id);
+    if (bindings.length === 0 || !elsewhere) return undefined;
+    return { ...made, because: `${step.extension} has not registered with ${inUse.id} yet` };
   }
 
   /** Carries out a plan from its `at`-th step; `otherwise` is asked when nothing of it could be reached. */
@@ -288,11 +299,7 @@ export class Core {
   #otherFromLan(tx: ServerTransaction, from: Party): void {
     const { trunks, proxy, aors, store, transport, callers } = this.#context;
     if (this.#context.mode() === "normal") {
-      const trunk = trunks.all().find((each) => each.kind === "pbx" && each.flow !== undefined && !isDown(each));
-      if (trunk?.flow !== undefined) {
-        proxy.forward({ tx, from, targets: [{ party: { kind: "trunk", trunk, flow: trunk.flow } }] });
-        return;
-      }
+      if (this.#toPbx(tx, from, trunks.pbxs())) return;
     }
     const refusal = callers.refusal(tx.request, callers.identify(tx.request, from.flow), "inside");
     if (refusal !== undefined) {
@@ -307,6 +314,17 @@ export class Core {
     proxy.forward({ tx, from, targets });
   }
 
+  /** To the first of these targets that can be reached. False when there is none. */
+  #toPbx(tx: ServerTransaction, from: Party, pbxs: readonly Trunk[]): boolean {
+    const [trunk, ...others] = pbxs;
+    if (trunk === undefined) return false;
+    const { flow } = trunk;
+    if (flow === undefined) return this.#toPbx(tx, from, others);
+    const targets: Target[] = [{ party: { kind: "trunk", trunk, flow } }];
+    this.#context.proxy.forward({ tx, from, targets, onFailed: () => this.#toPbx(tx, from, others) });
+    return true;
+  }
+
   /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know, to one we know. */
   #withoutRoute(tx: ServerTransaction, from: Party): void {
     const { proxy, trunks, own, callers } = this.#context;
@@ -314,7 +332,7 @@ export class Core {
     const top = topRoute(request);
     const route = top === undefined ? undefined : own.ofRoute(top);
     const targets = top === undefined && callers.recognises(from.flow) ? this.#phoneOfUri(request) : undefined;
-    const pbx = trunks.all().find((trunk) => trunk.kind === "pbx" && !isDown(trunk));
+    const [pbx] = trunks.pbxs();
     if (targets !== undefined) proxy.forward({ tx, from, targets });
     // An element that names us with a token that is not ours was made up.
     else if (this.#isForUs(request, from) || (route?.ours === true && route.user !== undefined)) {
@@ -396,4 +414,12 @@ export class Core {
     calls.trunkChanged(trunk);
     proxy.trunkChanged(trunk);
   }
+}
+
+/** What a request for a call names: the user part, and the digits where it is a number. */
+function dialledIn({ uri: text }: SipRequest): { readonly dialled: string; readonly user: string } {
+  const uri = parseUri(text);
+  const user = uri === undefined ? "" : ((userOf(uri) ?? "").split(";")[0] ?? "");
+  const dialled = user.replace(/[-.()\s]/g, "");
+  return { dialled: /^\+?[0-9*#]+$/.test(dialled) ? dialled : "", user };
 }

@@ -63,10 +63,11 @@ describe("emergency routes", () => {
 
 describe("calls of phones", () => {
   const config = siteConfig();
-  test("in normal mode the PBX decides, the first that is not down", () => {
+  test("in normal mode the PBX decides, the first that is not down, and the next when that one fails", () => {
     const second = { ...cloud, id: "cloud-2" };
     expect(plan(lan("102"), config, view("normal", cloud, second)).steps).toEqual([
       { kind: "proxy_to_pbx", trunk: "cloud" },
+      { kind: "proxy_to_pbx", trunk: "cloud-2" },
     ]);
     expect(plan(lan("102"), config, view("normal", { ...cloud, state: "down" }, second)).steps).toEqual([
       { kind: "proxy_to_pbx", trunk: "cloud-2" },

@@ -17,12 +17,14 @@ export function plan(request: CallRequest, config: SiteConfig, view: RoutingView
   if (request.from.side === "trunk") return planInbound(request, config);
   if (view.mode === "normal") {
     const pbxs = view.trunks.filter(({ kind }) => kind === "pbx");
-    const pbx = pbxs.find((each) => !isDown(each)) ?? pbxs[0];
-    if (pbx !== undefined) {
+    const alive = pbxs.filter((each) => !isDown(each));
+    const targets = alive.length > 0 ? alive : pbxs.slice(0, 1);
+    const [first] = targets;
+    if (first !== undefined) {
       return {
         kind: "outbound",
-        steps: [{ kind: "proxy_to_pbx", trunk: pbx.id }],
-        because: `mode is normal: ${pbx.id} decides`,
+        steps: targets.map(({ id }) => ({ kind: "proxy_to_pbx", trunk: id })),
+        because: `mode is normal: ${first.id} decides`,
       };
     }
   }

@@ -215,6 +215,7 @@ export async function memorySite(
     const trunks: Trunks = {
       get: (id) => (id === trunk.id ? trunk : undefined),
       all: () => [trunk],
+      pbxs: () => (health().state === "down" ? [] : [trunk]),
       of: (from) => (from.local.port === PBX_PORT_HERE && from.remote.address === PBX ? trunk : undefined),
       onChange: () => {},
     };

@@ -1,14 +1,24 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Timer } from "../../base/clock.ts";
 import type { CarrierProfile, SiteConfig } from "../../base/config/schema.ts";
 import type { Availability, EventFactory, HealthState, HoldfastEvent } from "../../base/events.ts";
+import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { TransportLayer } from "../../sip/transport/transport.ts";
+import { deadline } from "../paths/deadline.ts";
 import type { SitePaths } from "../paths/site-paths.ts";
 import { trunkPolicy } from "../tls-policies.ts";
+import {
+  NO_CHOICE,
+  type PbxChoice,
+  type PbxChoiceEffect,
+  type PbxChoiceInput,
+  pbxChoice,
+  pbxOrder,
+} from "./pbx-choice.ts";
 import { SipTrunk, type TrunkSetting } from "./sip-trunk.ts";
 import type { Trunk, Trunks } from "./trunk.ts";
 
@@ -46,12 +56,19 @@ export class SiteTrunks implements Trunks {
   readonly #trunks: readonly SipTrunk[];
   readonly #listeners: ((trunk: Trunk) => void)[] = [];
   readonly #available = new Map<string, Availability>();
+  readonly #choice: Runner<PbxChoice, PbxChoiceInput, PbxChoiceEffect>;
+  #choiceTimer: Timer | undefined;
+  #mayReturn: () => boolean = () => true;
   #started = false;
 
   constructor(context: SiteTrunksContext) {
     this.#context = context;
     const { clock, log, transport, transactions, paths } = context;
     const random = context.random ?? Math.random;
+    const { hold_down_ms, hold_down_max_ms } = context.config.failover;
+    this.#choice = new Runner(pbxChoice({ hold_down_ms, hold_down_max_ms }), NO_CHOICE, (effect) =>
+      this.#perform(effect),
+    );
     this.#trunks = settingsOf(context.config, context.first_response_p99_ms).flatMap(({ path, ...setting }) => {
       const over = paths.get(path);
       if (over === undefined) return [];
@@ -76,9 +93,11 @@ export class SiteTrunks implements Trunks {
   start(): void {
     if (this.#started) return;
     this.#started = true;
+    this.#choose();
     const { transport, paths } = this.#context;
     paths.onChange((path) => {
       for (const trunk of this.#trunks) if (trunk.path.id === path.id) trunk.pathChanged();
+      this.#choose();
     });
     transport.onFlowClosed((flow, error) => {
       for (const trunk of this.#trunks) trunk.flowClosed(flow, error);
@@ -87,6 +106,7 @@ export class SiteTrunks implements Trunks {
   }
 
   async close(): Promise<void> {
+    this.#choiceTimer?.cancel();
     await Promise.all(this.#trunks.map((trunk) => trunk.close()));
   }
 
@@ -100,6 +120,34 @@ export class SiteTrunks implements Trunks {
 
   of(flow: Flow): SipTrunk | undefined {
     return this.#trunks.find((trunk) => trunk.owns(flow));
+  }
+
+  pbxs(): readonly SipTrunk[] {
+    return pbxOrder(this.#choice.state).flatMap((id) => this.get(id) ?? []);
+  }
+
+  /** Asked before the site goes back to a PBX target that it prefers. */
+  returnsWhen(may: () => boolean): void {
+    this.#mayReturn = may;
+  }
+
+  #choose(): void {
+    const facts = this.#trunks.flatMap(({ id, kind, health, path }) =>
+      kind === "pbx" ? [{ id, state: path.health.state === "down" ? ("down" as const) : health.state }] : [],
+    );
+    this.#choice.feed({ kind: "facts", at_ms: this.#context.clock.now(), may_return: this.#mayReturn(), facts });
+  }
+
+  #perform(effect: PbxChoiceEffect): void {
+    const { clock, log } = this.#context;
+    if (effect.do === "chosen") {
+      log.info("PBX target", { from: effect.from, to: effect.to, because: effect.because });
+      return;
+    }
+    this.#choiceTimer?.cancel();
+    this.#choiceTimer = deadline(clock, effect.at_ms, () =>
+      this.#choice.feed({ kind: "timeout", at_ms: clock.now(), may_return: this.#mayReturn() }),
+    );
   }
 
   onChange(listener: (trunk: Trunk) => void): void {
@@ -120,6 +168,8 @@ export class SiteTrunks implements Trunks {
   }
 
   #changed(trunk: SipTrunk, from: HealthState | undefined): void {
+    // Whoever hears of the change goes by the new choice.
+    if (trunk.kind === "pbx") this.#choose();
     for (const listener of this.#listeners) listener(trunk);
     this.#tellAvailability(trunk);
     if (from === undefined) return;

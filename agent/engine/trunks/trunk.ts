@@ -44,6 +44,11 @@ export interface Trunks {
   get(id: string): Trunk | undefined;
   /** PBX targets and trunks in configured order. */
   all(): readonly Trunk[];
+  /**
+   * PBX targets for new work, the one in use first; those that are down are left out. Going back to a preferred one waits
+   * for the hold-down and the site's policy.
+   */
+  pbxs(): readonly Trunk[];
   /** Which trunk a request came from, by the local socket it arrived on and its source; undefined for a stranger. */
   of(flow: Flow): Trunk | undefined;
   onChange(listener: (trunk: Trunk) => void): void;

@@ -223,6 +223,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       trunks: {
         get: (id) => trunks.find((trunk) => trunk.id === id),
         all: () => trunks,
+        pbxs: () => trunks.filter(({ kind }) => kind === "pbx"),
         of,
         onChange: () => {},
       },
