@@ -204,10 +204,15 @@ describe("a path with DNS servers", () => {
   });
 
   test("is down within 5 s of the first silence of DNS and a trunk", async () => {
-    const { clock, wan, world } = setup("203.0.113.53", 0);
+    const { clock, wan, world, paths } = setup("203.0.113.53", 0);
     await run(clock, 2_000);
     wan.heard("trunk t", "options", clock.now(), "");
     world.dead = true;
+    // As a trunk does when its path is in doubt.
+    paths.onChange((path) => {
+      const sent_ms = clock.now();
+      if (path.health.state === "suspect") clock.after(1_000, () => wan.unanswered("trunk t", "options", sent_ms, ""));
+    });
     await run(clock, 12_000);
     expect(wan.health.state).toBe("down");
     const silence = wan.health.evidence.find((item) => item.source === "dns");

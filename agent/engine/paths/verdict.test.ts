@@ -110,8 +110,17 @@ describe("a path", () => {
   });
 
   test("without an echo responder two silent witnesses are down within 5 s of the first evidence", () => {
-    const bench = new Bench().at(5, alive(dns, 1), alive(trunk, 1)).at(6_000, silent(dns, 5_000)).at(20_000);
+    const bench = new Bench().at(5, alive(dns, 1), alive(trunk, 1)).at(6_000, silent(dns, 5_000));
+    bench.at(7_300, silent(trunk, 6_300)).at(20_000);
     expect(bench.states.at(-1)).toEqual([9_500, "down"]);
+  });
+
+  test("a witness that was not asked, because its probes are used up, is not missed", () => {
+    const bench = new Bench().at(5, alive(dns, 1), alive(trunk, 1)).at(6_000, silent(dns, 5_000)).at(60_000);
+    expect(bench.states.at(-1)).toEqual([6_250, "suspect"]);
+    // Nor does what it left unanswered before the doubt began count.
+    bench.at(70_000, alive(dns, 69_900)).at(80_000, silent(dns, 79_000)).at(80_100, silent(trunk, 78_000)).at(99_000);
+    expect(bench.state).toBe("suspect");
   });
 
   test("one silent trunk alone makes it suspect, not down", () => {

@@ -53,6 +53,8 @@ export interface Episode {
   readonly suspect_at_ms: number;
   /** Decisive witnesses whose silence was reported in it. */
   readonly silent: readonly string[];
+  /** Whoever left unanswered what was sent since it began. One who was not asked is not in it. */
+  readonly unanswered: readonly string[];
 }
 
 export interface Verdict {
@@ -259,7 +261,16 @@ function onSilent(rules: VerdictRules, verdict: Verdict, input: VerdictInput & {
   // Who never spoke, or is no longer believed, cannot testify by silence.
   if (witness === undefined || witness.distrusted > 0) return go(next);
   if (next.state === "down" && next.good_since_ms === undefined) return go(next);
-  return open(rules, next, input.detail, input.sent_ms, false, input.decisive ? input.witness : undefined, input);
+  const decisive = input.decisive ? input.witness : undefined;
+  return unanswered(open(rules, next, input.detail, input.sent_ms, false, decisive, input), input);
+}
+
+function unanswered({ state, effects }: Step, { witness, sent_ms }: { witness: string; sent_ms: number }): Step {
+  const { episode } = state;
+  if (episode === undefined || sent_ms < episode.since_ms || episode.unanswered.includes(witness)) {
+    return { state, effects };
+  }
+  return { state: { ...state, episode: { ...episode, unanswered: [...episode.unanswered, witness] } }, effects };
 }
 
 function open(
@@ -275,7 +286,16 @@ function open(
   const suspect_at_ms = at_ms + Math.max(urgent ? soon : quiet, (verdict.rtt_ms ?? 0) + 100);
   if (verdict.episode === undefined) {
     return go(
-      { ...verdict, episode: { reason, since_ms, suspect_at_ms, silent: silent === undefined ? [] : [silent] } },
+      {
+        ...verdict,
+        episode: {
+          reason,
+          since_ms,
+          suspect_at_ms,
+          silent: silent === undefined ? [] : [silent],
+          unanswered: [],
+        },
+      },
       { do: "ask", urgent, reason },
       { do: "timer", timer: "suspect", at_ms: suspect_at_ms },
       { do: "timer", timer: "confirm", at_ms: at_ms + rules.confirm_after_ms },
@@ -354,8 +374,12 @@ function onTimeout(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
       return enter(because(verdict, verdict.episode, input.at_wall), "suspect", at_ms);
     case "confirm": {
       if (verdict.episode === undefined) return go(verdict);
-      const heard = [...verdict.witnesses.values()].filter(
-        (witness) => at_ms - witness.last_alive_ms < WITNESS_MEMORY_MS && witness.distrusted === 0,
+      // Only who was asked can be missed: the probes of a trunk are capped.
+      const { unanswered: asked } = verdict.episode;
+      const heard = [...verdict.witnesses].flatMap(([name, witness]) =>
+        asked.includes(name) && at_ms - witness.last_alive_ms < WITNESS_MEMORY_MS && witness.distrusted === 0
+          ? [witness]
+          : [],
       );
       if (heard.length >= 2 || heard.some((witness) => witness.decisive)) return down(rules, verdict, at_ms);
       // One voice alone may have fallen silent for reasons of its own, so the path stays under suspicion.

@@ -17,6 +17,8 @@ export interface OptionsProberPorts {
   /** `brisk` on WAN; `sparing` where data costs; `local` on this machine. */
   readonly pace: "brisk" | "sparing" | "local";
   flow(): Flow | undefined;
+  /** How long the peer has been down, ms; undefined when it is not. */
+  down_ms(): number | undefined;
   target(): string;
   from(): string;
   answered(status: number, sent_ms: number): void;
@@ -26,6 +28,12 @@ export interface OptionsProberPorts {
 }
 
 const QUIET_MS = { brisk: [15_000, 25_000], sparing: [120_000, 180_000], local: [15_000, 20_000] } as const;
+/**
+ * A peer that has been down for some minutes is asked less often, yet so often that phones are home within a minute of its
+ * return.
+ */
+const PATIENT_AFTER_MS = 300_000;
+const PATIENT_MS = [30_000, 45_000] as const;
 const BURST = [0, 333, 667] as const;
 export const BURSTS_PER_HOUR = 20;
 const HOUR_MS = 3_600_000;
@@ -119,7 +127,8 @@ export class OptionsProber {
   #arm(delay_ms: number): void {
     this.#timer?.cancel();
     this.#timer = this.#ports.clock.after(delay_ms, () => {
-      const [low, high] = QUIET_MS[this.#ports.pace];
+      const patient = this.#ports.pace === "brisk" && (this.#ports.down_ms() ?? 0) >= PATIENT_AFTER_MS;
+      const [low, high] = patient ? PATIENT_MS : QUIET_MS[this.#ports.pace];
       this.#arm(low + this.#ports.random() * (high - low));
       this.#send();
     });

@@ -131,6 +131,7 @@ export class SipTrunk implements Trunk {
       transactions,
       pace: path.kind === "wan" ? "brisk" : path.kind === "modem" ? "local" : "sparing",
       flow: () => this.flow,
+      down_ms: () => (this.health.state === "down" ? clock.now() - this.health.since_ms : undefined),
       target: () => this.#hostUri(),
       from: () => `<sip:holdfast@${this.#hostPort()}>`,
       answered: (status, sent_ms) => this.#answered("options", status, sent_ms),

@@ -163,6 +163,22 @@ describe("a trunk", () => {
     expect(carrier.requests.length).toBeLessThanOrEqual(7);
   });
 
+  test("that has been down for minutes is asked less often, and soon when its path comes back", async () => {
+    const { clock, pbx, cloud } = await world(site());
+    await run(clock, 2_000);
+    pbx.answer = () => undefined;
+    await run(clock, 330_000, 500);
+    expect(cloud.health.state).toBe("down");
+    const before = new Set(pbx.requests.map((request) => header(request, "Call-ID"))).size;
+    await run(clock, 600_000, 500);
+    const asked = new Set(pbx.requests.map((request) => header(request, "Call-ID"))).size - before;
+    expect(asked).toBeLessThanOrEqual(20);
+    expect(asked).toBeGreaterThanOrEqual(12);
+    pbx.answer = (request) => buildResponse(request, 200);
+    await run(clock, 46_000, 500);
+    expect(cloud.health.state).toBe("up");
+  });
+
   test("that falls silent is down within 5 s of the first unanswered OPTIONS", async () => {
     const { clock, network, cloud, pbx } = await world(site());
     await run(clock, 2_000);
