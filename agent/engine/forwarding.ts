@@ -1,6 +1,6 @@
 import { cseqOf, header, headerValues, removeFirst, setHeader } from "../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
-import { splitOutside } from "../sip/messages/syntax.ts";
+import { firstElement } from "../sip/messages/syntax.ts";
 
 /** What every request and response undergoes on its way through a proxy (RFC 3261 §16.6, §16.7). */
 
@@ -23,8 +23,8 @@ export function takeHop(request: SipRequest): boolean {
 /** The top Route element, or undefined. */
 export function topRoute(request: SipRequest): string | undefined {
   for (const value of headerValues(request, "Route")) {
-    const first = splitOutside(value, ",").find((element) => element !== "");
-    if (first !== undefined) return first;
+    const { first } = firstElement(value);
+    if (first !== "") return first;
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { Header, SipMessage } from "./message.ts";
 import { type Params, parseParams } from "./params.ts";
-import { parseDecimal, splitOutside } from "./syntax.ts";
+import { firstElement, parseDecimal, splitOutside } from "./syntax.ts";
 
 /** Names as the RFCs write them; with them the compact forms (RFC 3261 §7.3.3 and the registry's later ones). */
 const NAMES =
@@ -129,11 +129,10 @@ export function removeFirst(message: SipMessage, name: string): string | undefin
       i++;
       continue;
     }
-    const elements = splitOutside(line.value, ",").filter((element) => element !== "");
-    const first = elements.shift();
-    if (elements.length === 0) message.headers.splice(i, 1);
-    else message.headers[i] = { name: line.name, value: elements.join(", ") };
-    if (first !== undefined) return first;
+    const { first, rest } = firstElement(line.value);
+    if (rest === "") message.headers.splice(i, 1);
+    else message.headers[i] = { name: line.name, value: rest };
+    if (first !== "") return first;
   }
   return undefined;
 }

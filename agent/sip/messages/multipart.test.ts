@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Header, SipRequest } from "./message.ts";
 import { type Part, parseMultipart, partHeader, printMultipart } from "./multipart.ts";
+import { editSdp, sdpOf, withSdp } from "./sdp.ts";
 
 const bodies = (parts: readonly Part[]) => parts.map((part) => Buffer.from(part.body).toString("latin1"));
 const parse = (type: string, body: string) => parseMultipart(type, Buffer.from(body, "latin1"));
@@ -83,5 +85,82 @@ describe("printing multipart bodies", () => {
     });
     expect(printed.contentType).toBe("multipart/alternative;boundary=b");
     expect(Buffer.from(printed.body).toString()).toBe("--b\r\n\r\nx\r\n--b--\r\n");
+  });
+});
+
+describe("a phone's multipart INVITE", () => {
+  /** bchars of RFC 2046 §5.1.1: most of them have to be quoted in Content-Type. */
+  const boundaries = fc
+    .string({ unit: fc.constantFrom(..."aZ09'()+_,-./:=? "), minLength: 1, maxLength: 30 })
+    .map((text) => text.trim())
+    .filter((text) => text !== "");
+  const types = fc.constantFrom(
+    "application/pidf+xml",
+    "application/ISUP;version=nxv3",
+    "text/plain",
+    "application/EmergencyCallData.DeviceInfo+xml",
+    "message/sipfrag",
+  );
+  const other = fc.record({
+    headers: fc.constantFrom(
+      [],
+      [{ name: "Content-ID", value: "<loc@phone.example>" }],
+      [{ name: "content-disposition", value: "by-reference; handling=optional" }],
+    ),
+    type: types,
+    body: fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.constant(Uint8Array.from(Buffer.from("<presence/>\r\n--x\r\n"))),
+    ),
+  });
+  const SDP = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+  test("its session is found and edited in place, and no other byte changes, whatever stands around it", () => {
+    fc.assert(
+      fc.property(
+        boundaries,
+        fc.array(other, { maxLength: 3 }),
+        fc.array(other, { maxLength: 2 }),
+        fc.constantFrom("", "preamble\r\n", "This is multipart.\r\n\r\n"),
+        fc.constantFrom("", "\r\n", "\r\nepilogue"),
+        fc.constantFrom("", "  \t"),
+        (boundary, before, after, preamble, epilogue, padding) => {
+          fc.pre(![...before, ...after].some(({ body }) => Buffer.from(body).includes(`--${boundary}`)));
+          fc.pre(!SDP.includes(`--${boundary}`));
+          const print = (sdp: string) => {
+            const part = (headers: readonly Header[], body: Uint8Array) =>
+              Buffer.concat([
+                Buffer.from(
+                  `--${boundary}${padding}\r\n${headers.map(({ name, value }) => `${name}: ${value}\r\n`).join("")}\r\n`,
+                ),
+                body,
+                Buffer.from("\r\n"),
+              ]);
+            const others = (list: typeof before) =>
+              list.map(({ headers, type, body }) => part([...headers, { name: "Content-Type", value: type }], body));
+            return Buffer.concat([
+              Buffer.from(preamble),
+              ...others(before),
+              part([{ name: "Content-Type", value: "application/sdp" }], Buffer.from(sdp)),
+              ...others(after),
+              Buffer.from(`--${boundary}--${epilogue}`),
+            ]);
+          };
+          const message: SipRequest = {
+            kind: "request",
+            method: "INVITE",
+            uri: "sip:911@box",
+            headers: [{ name: "Content-Type", value: `multipart/mixed; boundary="${boundary}"; x=y` }],
+            body: print(SDP),
+          };
+          expect(sdpOf(message)).toBe(SDP);
+          const moved = editSdp(SDP, [{ address: "10.20.0.5", port: 20_000 }]);
+          const edited = withSdp(message, moved);
+          expect(Buffer.from(edited.body).toString("latin1")).toBe(print(moved).toString("latin1"));
+          expect(edited.headers).toEqual(message.headers);
+        },
+      ),
+      { numRuns: 1000 },
+    );
   });
 });

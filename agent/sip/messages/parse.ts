@@ -175,7 +175,7 @@ function lineEnd(text: string, from: number, lf: number): number {
 function unfold(text: string): string {
   return text
     .split("\n")
-    .map((piece) => piece.trim())
+    .map((piece) => trimBlanks(piece.endsWith("\r") ? piece.slice(0, -1) : piece, 0))
     .filter((piece) => piece !== "")
     .join(" ");
 }

@@ -6,6 +6,10 @@ import { encodeText } from "./wire-text.ts";
 /**
  * The message's bytes: headers in their order, names and values as they stand, and a right Content-Length, which is
  * corrected in its place or added last. A line break inside a value becomes a space, so that no value can add a header.
+ *
+ * What was received is printed as the same bytes but for what RFC 3261 §7.3.1 lets mean the same: empty lines before the
+ * start line and bytes after the body are gone, SIP/2.0 is in capitals, a header's colon has no blank before and one
+ * after it, blanks at the end of a line are gone, a fold is one blank, every line ends with CRLF.
  */
 export function printMessage(message: SipMessage): Uint8Array {
   const length = message.body.length;

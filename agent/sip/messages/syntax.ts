@@ -22,6 +22,7 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LESS = 0x3c;
 const GREATER = 0x3e;
+const COMMA = 0x2c;
 
 /** Index after the closing quote of the quoted-string that opens at `start`; -1 when it never closes. */
 export function quotedEnd(text: string, start: number): number {
@@ -33,31 +34,49 @@ export function quotedEnd(text: string, start: number): number {
   return -1;
 }
 
+/** Index of the first `stop` (a character code) at or after `from`, outside quoted strings and angle brackets; -1. */
+function nextOutside(text: string, stop: number, from: number): number {
+  let angle = false;
+  for (let i = from; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === QUOTE && !angle) {
+      const end = quotedEnd(text, i);
+      if (end < 0) return -1;
+      i = end - 1;
+    } else if (unit === LESS) angle = true;
+    else if (unit === GREATER) angle = false;
+    else if (unit === stop && !angle) return i;
+  }
+  return -1;
+}
+
 /**
  * Splits at `separator` (one character) outside quoted strings and angle brackets; pieces are trimmed and empty ones
  * kept. A quote that never closes takes the rest of the text with it.
  */
 export function splitOutside(text: string, separator: string): string[] {
-  if (!text.includes(separator)) return [text.trim()];
   const stop = separator.charCodeAt(0);
   const pieces: string[] = [];
   let from = 0;
-  let angle = false;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit === QUOTE && !angle) {
-      const end = quotedEnd(text, i);
-      if (end < 0) break;
-      i = end - 1;
-    } else if (unit === LESS) angle = true;
-    else if (unit === GREATER) angle = false;
-    else if (unit === stop && !angle) {
-      pieces.push(text.slice(from, i).trim());
-      from = i + 1;
-    }
+  for (let at = nextOutside(text, stop, 0); at >= 0; at = nextOutside(text, stop, from)) {
+    pieces.push(text.slice(from, at).trim());
+    from = at + 1;
   }
   pieces.push(text.slice(from).trim());
   return pieces;
+}
+
+/** The first element that is not empty of a list with commas, and what stands behind its comma, if anything. */
+export function firstElement(list: string): { readonly first: string; readonly rest: string } {
+  let from = 0;
+  for (let at = nextOutside(list, COMMA, 0); at >= 0; at = nextOutside(list, COMMA, from)) {
+    const first = list.slice(from, at).trim();
+    from = at + 1;
+    if (first === "") continue;
+    const rest = list.slice(from).trim();
+    return { first, rest: /^[\s,]*$/.test(rest) ? "" : rest };
+  }
+  return { first: list.slice(from).trim(), rest: "" };
 }
 
 const DIGITS = /^[0-9]+$/;

@@ -1,7 +1,7 @@
 import { header } from "./headers.ts";
 import type { SipMessage } from "./message.ts";
 import { type Params, parseParams, printParams } from "./params.ts";
-import { parseHostPort, splitOutside } from "./syntax.ts";
+import { firstElement, parseHostPort } from "./syntax.ts";
 
 /** One Via element (RFC 3261 §20.42). */
 export interface Via {
@@ -40,5 +40,5 @@ export function printVia({ transport, host, port, params, protocol }: Via): stri
 export function topVia(message: SipMessage): Via | undefined {
   const value = header(message, "Via");
   if (value === undefined) return undefined;
-  return parseVia(value.includes(",") ? (splitOutside(value, ",")[0] ?? "") : value);
+  return parseVia(value.includes(",") ? firstElement(value).first : value);
 }
