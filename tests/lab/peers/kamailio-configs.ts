@@ -1,6 +1,6 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
 import { domains, extensions, hosts, numbers, ports, remotePhones, trunkAccount } from "../addresses.ts";
-import { beyondPbx, featureRoutes } from "./pbx-features.ts";
+import { beyondPbx, featureHelpers, featureRoutes } from "./pbx-features.ts";
 
 interface Common {
   readonly address: string;
@@ -158,7 +158,8 @@ route[REGISTRAR] {
   exit;
 }
 
-${toPsap(hosts.psapWan)}`;
+${toPsap(hosts.psapWan)}
+${featureHelpers}`;
 }
 
 /**

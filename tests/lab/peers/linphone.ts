@@ -27,6 +27,16 @@ export interface LinphoneOptions {
   readonly settings?: Readonly<Record<string, readonly string[]>>;
 }
 
+const codecs = [
+  ["PCMU", 8000, 1, 1],
+  ["opus", 48_000, 2, 0],
+  ["speex", 16_000, 1, 0],
+  ["speex", 8000, 1, 0],
+  ["speex", 32_000, 1, 0],
+  ["PCMA", 8000, 1, 0],
+  ["G729", 8000, 1, 0],
+] as const;
+
 export class Linphone implements Telephone {
   readonly name: string;
   readonly user: string;
@@ -149,6 +159,11 @@ export class Linphone implements Telephone {
     });
   }
 
+  /** Waits until that call of its has sound. */
+  async inCall(call: number, deadline_ms = 3000): Promise<void> {
+    await this.#line(new RegExp(`^(?:linphonec> )?Call ${call} with .* connected`), deadline_ms);
+  }
+
   /** How many calls it has, by its own account. */
   async calls(): Promise<number> {
     const mark = this.#running.output.mark;
@@ -235,6 +250,11 @@ export class Linphone implements Telephone {
       `passwd=${password}`,
       `realm=${domain}`,
       `domain=${domain}`,
+      // The lab recognises tones in G.711 alone; two linphones would take opus.
+      ...codecs.flatMap(([mime, rate, channels, enabled], n) => [
+        `[audio_codec_${n}]`,
+        ...[`mime=${mime}`, `rate=${rate}`, `channels=${channels}`, `enabled=${enabled}`],
+      ]),
       // Its instance (RFC 5626 §4.1) is the telephone's, whatever configuration it is started with.
       "[misc]",
       `uuid=f0000000-0000-4000-8000-000000000${user}`,

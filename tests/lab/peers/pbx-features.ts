@@ -27,6 +27,12 @@ export const pbxFeatures = {
     number: "7101",
     route: `$ru = "sip:${numbers.outside}@${hosts.outside}:${ports.sip}"; append_branch(${to("102")}); lookup_branches("location"); t_relay(); exit;`,
   },
+  /** Calls the extension that follows, marked as call waiting both ways (RFC 7462). */
+  waiting: {
+    number: "73",
+    takes_extension: true,
+    route: `$ru = "sip:" + $(rU{s.substr,2,0}) + "@${domains.pbx}"; append_hf("Alert-Info: <urn:alert:service:call-waiting>\\r\\n"); t_on_reply("CALL_WAITING"); lookup("location"); t_relay(); exit;`,
+  },
   /** Somebody else answers for it: SIPp, told by the scenario. */
   beyond: {
     number: "72",
@@ -34,6 +40,12 @@ export const pbxFeatures = {
     route: `$ru = "sip:" + $rU + "@${beyondPbx.address}:${beyondPbx.port}"; t_relay(); exit;`,
   },
 } as const satisfies Readonly<Record<string, PbxFeature>>;
+
+/** What the features need beside the route. */
+export const featureHelpers = `onreply_route[CALL_WAITING] {
+  if (status == "180") { append_hf("Alert-Info: <urn:alert:service:call-waiting>\\r\\n"); }
+}
+`;
 
 /** The features as `if` blocks for the route. */
 export const featureRoutes = (): string =>

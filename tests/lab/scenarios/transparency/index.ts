@@ -5,5 +5,6 @@ import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
 import { offers } from "./offers.ts";
 import { secured } from "./secured.ts";
+import { transfers } from "./transfers.ts";
 
-export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured, ...forks];
+export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured, ...forks, ...transfers];

@@ -1,0 +1,138 @@
+/** Calls that change hands: transfers with and without asking, and a second call for somebody who talks already. */
+import { domains } from "../../addresses.ts";
+import { header } from "../../capture/sip.ts";
+import { sleep } from "../../deadline.ts";
+import type { Lab } from "../../lab.ts";
+import { pbxFeatures } from "../../peers/pbx-features.ts";
+import { expect, type Scenario } from "../../scenario.ts";
+import { hangUp } from "../../story.ts";
+import { Watch } from "../../transparency.ts";
+import { connect, Sounds } from "./sounds.ts";
+import { cast, site } from "./stage.ts";
+
+async function blindTransfer(lab: Lab): Promise<void> {
+  const { baresip101, baresip102, linphone103, linphone104 } = cast(lab);
+  for (const transferee of [linphone103, baresip102]) {
+    const watch = new Watch(lab);
+    for (const phone of [baresip101, transferee, linphone104]) phone.forget();
+    const sounds = new Sounds(lab, [transferee, linphone104]);
+    await connect(baresip101, transferee);
+    await lab.step(`baresip101 sends ${transferee.name} to linphone104, without asking`, async () => {
+      await baresip101.transfer(`sip:${linphone104.user}@${domains.pbx}`);
+      await linphone104.ringing(3000);
+      await linphone104.answer();
+      await linphone104.established(3000);
+      await baresip101.closed(5000);
+      await sounds.hears([transferee, linphone104], [linphone104, transferee]);
+    });
+    await lab.step("its way is told in NOTIFY with message/sipfrag", async () => {
+      const { received } = await watch.passage("NOTIFY", 3000, ({ received }) => received.body.includes("SIP/2.0 200"));
+      expect(/^message\/sipfrag/.test(header(received, "content-type") ?? ""), "the NOTIFY has no message/sipfrag");
+      expect(/^refer/.test(header(received, "event") ?? ""), "the NOTIFY is not of the event refer");
+    });
+    await hangUp(linphone104, transferee);
+    sounds.stop();
+    await watch.unchanged("INVITE", "REFER", "202 REFER", "NOTIFY", "200 NOTIFY", "BYE", "200 BYE");
+  }
+}
+
+async function attendedTransfer(lab: Lab): Promise<void> {
+  const { linphone103, linphone104, linphone105 } = cast(lab);
+  const watch = new Watch(lab);
+  for (const phone of [linphone103, linphone104, linphone105]) phone.forget();
+  const sounds = new Sounds(lab, [linphone103, linphone104]);
+  await lab.step("linphone105 talks with linphone103, and asks linphone104", async () => {
+    await connect(linphone105, linphone103);
+    await linphone105.hold();
+    await linphone105.says(/to \[?LinphoneCallPaused\b/, 3000);
+    await connect(linphone105, linphone104);
+    await linphone105.inCall(await linphone105.callNumber(1));
+  });
+  await lab.step("linphone105 joins the two, and is out", async () => {
+    await linphone105.join(await linphone105.callNumber(0), await linphone105.callNumber(1));
+    const { received } = await watch.passage(
+      "INVITE",
+      3000,
+      (passage) => header(passage.received, "replaces") !== undefined,
+    );
+    lab.timeline.note(`${received.start} replaces ${header(received, "replaces")}`);
+    await linphone105.closed(5000);
+    await sleep(300);
+    await sounds.hears([linphone103, linphone104], [linphone104, linphone103]);
+  });
+  await lab.step("they hang up", async () => {
+    await linphone103.hangUp();
+    await sleep(300);
+  });
+  sounds.stop();
+  const refer = await watch.passage("REFER");
+  expect(/Replaces=/.test(header(refer.received, "refer-to") ?? ""), "the REFER names no call to replace");
+  await watch.unchanged("INVITE", "REFER", "202 REFER", "NOTIFY", "200 NOTIFY", "BYE", "200 BYE");
+}
+
+async function callWaiting(lab: Lab): Promise<void> {
+  const { baresip101, baresip102, linphone103 } = cast(lab);
+  const watch = new Watch(lab);
+  for (const phone of [baresip101, baresip102, linphone103]) phone.forget();
+  const sounds = new Sounds(lab, [baresip101, baresip102, linphone103]);
+  await connect(baresip101, linphone103);
+  await lab.step("a second call knocks: it rings, and the caller hears that it waits", async () => {
+    await baresip102.dial(`${pbxFeatures.waiting.number}${linphone103.user}`);
+    for (const label of ["INVITE", "180 INVITE"]) {
+      await watch.passage(label, 3000, ({ received }) => header(received, "alert-info") !== undefined);
+    }
+    await sounds.hears([linphone103, baresip101], [baresip101, linphone103]);
+  });
+  const [first, second] = [await linphone103.callNumber(0), await linphone103.callNumber(1)];
+  await lab.step("linphone103 takes it; the first waits on hold", async () => {
+    await linphone103.answerCall(second);
+    await baresip102.established(3000);
+    await sleep(400);
+    await sounds.hears([linphone103, baresip102], [baresip102, linphone103]);
+  });
+  await lab.step("linphone103 goes back to the first, and forth again", async () => {
+    for (const [call, partner] of [
+      [first, baresip101],
+      [second, baresip102],
+    ] as const) {
+      await linphone103.hold();
+      await sleep(200);
+      await linphone103.resume(call);
+      await sleep(600);
+      await sounds.hears([linphone103, partner], [partner, linphone103]);
+    }
+  });
+  await lab.step("both hang up", async () => {
+    for (const phone of [baresip102, baresip101]) {
+      await phone.hangUp();
+      await phone.closed(3000);
+    }
+  });
+  sounds.stop();
+  await watch.unchanged("INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
+export const transfers: readonly Scenario[] = [
+  {
+    name: "blind-transfer",
+    summary: "REFER sends the other end elsewhere, by either telephone program; NOTIFY tells how it went",
+    short: true,
+    stage: site,
+    run: blindTransfer,
+  },
+  {
+    name: "attended-transfer",
+    summary:
+      "REFER with Replaces, and the INVITE with Replaces that comes of it, join the two whom somebody talked with",
+    short: true,
+    stage: site,
+    run: attendedTransfer,
+  },
+  {
+    name: "call-waiting",
+    summary: "a second call to somebody who talks: it rings with Alert-Info, is taken, and the two are swapped",
+    short: true,
+    stage: site,
+    run: callWaiting,
+  },
+];
