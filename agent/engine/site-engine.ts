@@ -167,7 +167,7 @@ export class SiteEngine {
     });
     if (calls === undefined) throw new Error("calls were not built");
     this.#calls = calls;
-    this.#names = new Names({ ...shared, paths: this.#paths });
+    this.#names = new Names({ ...shared, paths: this.#paths, mode: () => this.#failover.mode });
     this.#net = new NetWatch(shared);
     this.#mediaWatch = new MediaWatch({ clock, log, relay, paths: this.#paths.all() });
     calls.adoptCallbacks(before.callbacks);

@@ -8,10 +8,21 @@ export interface OwnNames {
   /** Where it is on the LAN that the question came from. */
   readonly address: string;
   readonly sip_port: number;
+  /** Where phones may use TLS. */
+  readonly tls_port?: number | undefined;
 }
 
 /** So short that a phone follows when the box is replaced, and asks again soon after an outage. */
 export const OWN_TTL_S = 30;
+
+/** Which of the cloud PBX's names is asked for: the name itself, or the place of its SRV records. */
+export function cloudNameIn(question: string, names: readonly string[]): string | undefined {
+  const asked = question
+    .toLowerCase()
+    .replace(/\.$/, "")
+    .replace(/^_sips?\._(udp|tcp)\./, "");
+  return names.find((name) => name === asked);
+}
 
 export type Decision =
   /** The box knows the answer, which may be that there is none (NODATA). */
@@ -55,8 +66,7 @@ function ownAnswers(name: string, question: Question, ownName: string, own: OwnN
       return [{ type: v6 ? "AAAA" : "A", name: question.name, ttl, class: "IN", data: own.address }];
     }
     if (question.type === "NAPTR") {
-      // RFC 3263 §4.1: UDP first, as most phones of this kind are set, then TCP.
-      return (["udp", "tcp"] as const).map((transport, i) => ({
+      return servicesOf(own).map(({ label, naptr }, i) => ({
         type: "NAPTR",
         name: question.name,
         ttl,
@@ -65,16 +75,16 @@ function ownAnswers(name: string, question: Question, ownName: string, own: OwnN
           order: 10,
           preference: 10 * (i + 1),
           flags: "s",
-          services: transport === "udp" ? "SIP+D2U" : "SIP+D2T",
+          services: naptr,
           regexp: "",
-          replacement: `_sip._${transport}.${ownName}`,
+          replacement: `${label}.${ownName}`,
         },
       }));
     }
     return [];
   }
-  for (const transport of ["udp", "tcp"]) {
-    if (name !== `_sip._${transport}.${ownName}`) continue;
+  for (const { label, port } of servicesOf(own)) {
+    if (name !== `${label}.${ownName}`) continue;
     if (question.type !== "SRV") return [];
     return [
       {
@@ -82,12 +92,21 @@ function ownAnswers(name: string, question: Question, ownName: string, own: OwnN
         name: question.name,
         ttl,
         class: "IN",
-        data: { priority: 10, weight: 10, port: own.sip_port, target: ownName },
+        data: { priority: 10, weight: 10, port, target: ownName },
       },
     ];
   }
   // Whatever else lies under our name does not exist elsewhere either.
   return name.endsWith(`.${ownName}`) ? [] : undefined;
+}
+
+/** RFC 3263 §4.1: UDP first, as most phones of this kind are set, then TCP, then TLS. */
+function servicesOf({ sip_port, tls_port }: OwnNames) {
+  return [
+    { label: "_sip._udp", naptr: "SIP+D2U", port: sip_port },
+    { label: "_sip._tcp", naptr: "SIP+D2T", port: sip_port },
+    ...(tls_port === undefined ? [] : [{ label: "_sips._tcp", naptr: "SIPS+D2T", port: tls_port }]),
+  ];
 }
 
 /** Whether a source may ask: phones of the LAN's subnets only. */

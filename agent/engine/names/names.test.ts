@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import type { SiteConfig } from "../../base/config/schema.ts";
+import type { Mode } from "../../base/events.ts";
 import { silentLog } from "../../base/log.ts";
 import type { AskServer } from "../paths/dns-client.ts";
 import type { Path, Paths } from "../paths/path.ts";
@@ -37,6 +38,17 @@ describe("the box's own names", () => {
     });
   });
 
+  test("have TLS last where the LAN serves it", () => {
+    const tls = { ...OWN, tls_port: 5061 };
+    expect(decide(query("sip.branch.example", "NAPTR"), tls)).toMatchObject({
+      answers: [{}, {}, { data: { services: "SIPS+D2T", replacement: "_sips._tcp.sip.branch.example" } }],
+    });
+    expect(decide(query("_sips._tcp.sip.branch.example", "SRV"), tls)).toMatchObject({
+      answers: [{ data: { port: 5061 } }],
+    });
+    expect(decide(query("_sips._tcp.sip.branch.example", "SRV"), OWN)).toEqual({ kind: "own", answers: [] });
+  });
+
   test("without IPv6 answer AAAA with no data, so that a phone does not wait", () => {
     expect(decide(query("sip.branch.example", "AAAA"), OWN)).toEqual({ kind: "own", answers: [] });
   });
@@ -65,7 +77,7 @@ afterEach(async () => {
   for (const names of running.splice(0)) await names.close();
 });
 
-async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: string[] }) {
+async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: string[]; mode?: Mode }) {
   const path = (id: string, kind: "wan" | "lte", state: string) =>
     ({ id, kind, localAddress: undefined, health: { state } }) as unknown as Path;
   const all = [path("lte", "lte", "up"), path("wan", "wan", options.wan)];
@@ -73,12 +85,23 @@ async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: st
   const config = {
     box: { sip_names: OWN.names },
     lans: [{ address: "127.0.0.1", subnets: options.subnets ?? ["127.0.0.0/8"], sip_port: 5060, dns_port: 0 }],
+    pbx_targets: [
+      { domain: "pbx.example", host: "edge.pbx.example" },
+      { domain: "pbx.example", host: "203.0.113.10" },
+    ],
     paths: [
       { id: "wan", dns_servers: ["203.0.113.53"] },
       { id: "lte", dns_servers: ["198.51.100.53"] },
     ],
   } as unknown as SiteConfig;
-  const names = new Names({ config, clock: systemClock, log: silentLog, paths, ask: options.ask });
+  const names = new Names({
+    config,
+    clock: systemClock,
+    log: silentLog,
+    paths,
+    ask: options.ask,
+    mode: () => options.mode ?? "normal",
+  });
   running.push(names);
   await names.start();
   return { names, port: names.ports[0] ?? 0 };
@@ -150,6 +173,48 @@ describe("the box's DNS server", () => {
     });
     expect(await askUdp(port, encode(query("ntp.example", "A")))).toMatchObject({ rcode: "SERVFAIL" });
     expect(asked).toEqual([]);
+  });
+
+  describe("for the cloud PBX's names", () => {
+    const cloud: AskServer = async ({ bytes }) => {
+      const { id = 0, questions = [] } = decode(Buffer.from(bytes));
+      const [question] = questions;
+      if (question === undefined) return undefined;
+      const answers =
+        question.type === "A" ? [{ type: "A" as const, name: question.name, ttl: 86_400, data: "203.0.113.10" }] : [];
+      return encode({ type: "response", id, questions, answers });
+    };
+
+    test("passes on what the WAN's servers say in normal mode, for a short time", async () => {
+      const { port } = await serve({ wan: "up", ask: cloud });
+      expect(await askUdp(port, encode(query("pbx.example", "A")))).toMatchObject({
+        answers: [{ data: "203.0.113.10", ttl: 60 }],
+      });
+    });
+
+    test.each([
+      ["the cloud is away", { wan: "up", mode: "survivable", ask: cloud }],
+      ["nobody can say", { wan: "up", mode: "normal", ask: never }],
+      ["the WAN is down", { wan: "down", mode: "normal", ask: cloud }],
+    ] as const)("says that it is the box when %s: A, SRV and NAPTR", async (_, options) => {
+      const { port } = await serve(options);
+      const ask = (name: string, type: RecordType) => askUdp(port, encode(query(name, type)));
+      expect(await ask("Edge.PBX.example", "A")).toMatchObject({ answers: [{ data: "127.0.0.1", ttl: 30 }] });
+      expect(await ask("_sip._udp.pbx.example", "SRV")).toMatchObject({
+        answers: [{ data: { port: 5060, target: "pbx.example" } }],
+      });
+      expect(await ask("pbx.example", "NAPTR")).toMatchObject({
+        answers: [{ data: { services: "SIP+D2U" } }, { data: { services: "SIP+D2T" } }],
+      });
+      expect(await ask("pbx.example", "AAAA")).toMatchObject({ rcode: "NOERROR", answers: [] });
+    });
+
+    test("other names under the PBX's domain stay the cloud's", async () => {
+      const { port } = await serve({ wan: "up", mode: "survivable", ask: cloud });
+      expect(await askUdp(port, encode(query("www.pbx.example", "A")))).toMatchObject({
+        answers: [{ data: "203.0.113.10", ttl: 86_400 }],
+      });
+    });
   });
 
   test("says nothing to strangers", async () => {

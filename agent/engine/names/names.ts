@@ -1,12 +1,14 @@
 import { randomInt } from "node:crypto";
-import { encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
+import { type Answer, encode, type Packet, type Question, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { LanConfig, SiteConfig } from "../../base/config/schema.ts";
+import type { Mode } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
+import { ipFamily } from "../../sip/transport/ip-address.ts";
 import { answersQuestion, readPacket } from "../paths/dns-answer.ts";
 import { type AskServer, askOver } from "../paths/dns-client.ts";
 import type { Path, Paths } from "../paths/path.ts";
-import { decide, mayAsk, type OwnNames } from "./answers.ts";
+import { cloudNameIn, decide, mayAsk, type OwnNames } from "./answers.ts";
 import { type DnsServer, openDnsServer, type Reply } from "./dns-sockets.ts";
 
 export interface NamesContext {
@@ -14,6 +16,7 @@ export interface NamesContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly paths: Paths;
+  mode(): Mode;
   /** Replaced in tests. */
   readonly ask?: AskServer;
 }
@@ -29,14 +32,18 @@ export interface NamesCounters {
 /** A phone asks again after two or three seconds. */
 const FORWARD_TIMEOUT_MS = 1_500;
 const MAX_FORWARDING = 256;
+/** So that phones that were told of the cloud ask again soon after it is gone. Seconds. */
+const CLOUD_TTL_S = 60;
 const AGAIN_MS = 5_000;
 /** Classic limit of a UDP answer; longer ones are cut, and the client comes back over TCP. */
 const UDP_BYTES = 512;
 const UDP_BYTES_EDNS = 1_232;
 
 /**
- * The box's DNS for phones: its own names from memory, so that phones find it when the site's router is dead; other
- * names from the WAN's servers while they answer, else SERVFAIL, which lets a phone try its next server. Questions from elsewhere than the LAN are dropped.
+ * The box's DNS for phones: its own names from memory, so that phones find it when the site's router is dead; the cloud
+ * PBX's names as the WAN's servers have them, and as the box itself when the cloud is away or nobody can say; other names from
+ * the WAN's servers while they answer, else SERVFAIL, which lets a phone try its next server. Questions from elsewhere than
+ * the LAN are dropped.
  */
 export class Names {
   readonly #context: NamesContext;
@@ -63,7 +70,7 @@ export class Names {
   async #serve(lan: LanConfig, port: number): Promise<void> {
     const { config, clock, log } = this.#context;
     const names = config.box.sip_names.map((name) => name.toLowerCase());
-    const own = { names, address: lan.address, sip_port: lan.sip_port };
+    const own = { names, address: lan.address, sip_port: lan.sip_port, tls_port: lan.tls?.port };
     const admits = (source: string) => mayAsk(source, lan.subnets);
     try {
       const server = await openDnsServer(clock, lan.address, port, {
@@ -110,15 +117,37 @@ export class Names {
         respond(query, { rcode: decision.rcode }, limit, reply);
         return;
       case "own":
-        this.counters.own++;
-        respond(query, { rcode: "NOERROR", authoritative: true, answers: decision.answers }, limit, reply);
+        this.#answer(query, decision.answers, limit, reply);
         return;
-      case "forward":
-        void this.#forward(query, decision.question, limit, reply);
+      case "forward": {
+        const cloud = cloudNameIn(decision.question.name, this.#cloudNames);
+        const here = cloud === undefined ? undefined : decide(query, { ...own, names: [cloud] });
+        const answers = here?.kind === "own" ? here.answers : undefined;
+        const away = answers !== undefined && this.#context.mode() !== "normal";
+        if (away) this.#answer(query, answers, limit, reply);
+        else void this.#forward(query, decision.question, limit, reply, answers);
+      }
     }
   }
 
-  async #forward(query: Packet, question: Question, limit: number, reply: Reply): Promise<void> {
+  #answer(query: Packet, answers: readonly Answer[], limit: number, reply: Reply): void {
+    this.counters.own++;
+    respond(query, { rcode: "NOERROR", authoritative: true, answers }, limit, reply);
+  }
+
+  get #cloudNames(): readonly string[] {
+    const names = this.#context.config.pbx_targets.flatMap(({ domain, host }) => [domain, host]);
+    return [...new Set(names.map((name) => name.toLowerCase()))].filter((name) => ipFamily(name) === undefined);
+  }
+
+  /** `otherwise`: what the box says when nobody else can. */
+  async #forward(
+    query: Packet,
+    question: Question,
+    limit: number,
+    reply: Reply,
+    otherwise: readonly Answer[] | undefined,
+  ): Promise<void> {
     if (this.#forwarding >= MAX_FORWARDING) {
       this.counters.dropped++;
       return;
@@ -130,8 +159,13 @@ export class Names {
         if (answer === undefined) continue;
         this.counters.forwarded++;
         const { rcode } = answer as { readonly rcode?: string };
-        const answers = answer.answers ?? [];
+        const all = answer.answers ?? [];
+        const answers = otherwise === undefined ? all : all.map(shortLived);
         respond(query, { rcode: rcode ?? "NOERROR", answers, authorities: answer.authorities ?? [] }, limit, reply);
+        return;
+      }
+      if (otherwise !== undefined) {
+        this.#answer(query, otherwise, limit, reply);
         return;
       }
       this.counters.failed++;
@@ -165,6 +199,10 @@ export class Names {
     }
     return undefined;
   }
+}
+
+function shortLived(answer: Answer): Answer {
+  return "ttl" in answer && answer.ttl !== undefined ? { ...answer, ttl: Math.min(answer.ttl, CLOUD_TTL_S) } : answer;
 }
 
 function largestUdp(query: Packet): number {
