@@ -17,5 +17,7 @@ socket.on("message", (packet) => console.log(packet.toString("hex")));
 socket.bind(port, address, () => console.log("ready"));
 createInterface(process.stdin).on("line", (line) => {
   const [to, at] = line.split(" ");
-  packets.forEach((packet, n) => setTimeout(() => socket.send(Buffer.from(packet, "hex"), Number(at), to), n * 20));
+  for (const [n, packet] of packets.entries()) {
+    setTimeout(() => socket.send(Buffer.from(packet, "hex"), Number(at), to), n * 20);
+  }
 });
