@@ -176,7 +176,9 @@ function changedBody(received: SeenMessage, sent: SeenMessage): string[] {
   return before.flatMap((part, n) => {
     const now = after[n];
     if (now === undefined || part.type !== now.type) return [`body part ${n + 1} was ${part.type}, is ${now?.type}`];
-    if (part.type.startsWith("application/sdp")) return changedSdp(part.text, now.text);
+    // A description beside offer and answer, as in the answer to OPTIONS, leads no media anywhere.
+    const session = /^(?:INVITE|ACK|PRACK|UPDATE)$/.test(methodOf(received));
+    if (session && part.type.startsWith("application/sdp")) return changedSdp(part.text, now.text);
     return part.text === now.text ? [] : [`the body changed: ${part.text} became ${now.text}`];
   });
 }

@@ -1,12 +1,12 @@
 import type { Timer } from "../../base/clock.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
-import { sdpOf } from "../../sip/messages/sdp.ts";
 import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { dialogOf } from "./proxy-forks.ts";
+import { sessionOf } from "./proxy-media.ts";
 import { isDown, isSuspect, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
 import { bestResponse } from "./proxy-responses.ts";
 
@@ -145,7 +145,7 @@ export class ProxiedRequest {
       this.#sendNow(branch, request);
       return;
     }
-    if (this.#inDialog && sdpOf(request) !== undefined) this.#withdrawOffer = context.media.offered(leg, from.kind);
+    if (this.#inDialog && sessionOf(request) !== undefined) this.#withdrawOffer = context.media.offered(leg, from.kind);
     context.media.pass(leg, from.kind, parties, request, (message) => this.#sendNow(branch, message));
   }
 

@@ -2,6 +2,7 @@ import type { AlarmBoard } from "../../base/alarms.ts";
 import { errorText } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Relay, RemotePeer } from "../../media/relay.ts";
+import { cseqOf } from "../../sip/messages/headers.ts";
 import type { SipMessage } from "../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia, sdpOf, withSdp } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
@@ -80,7 +81,7 @@ export class ProxyMedia {
     go: (message: M) => void,
   ): void {
     const session = this.#sessions.get(leg);
-    const sdp = message.body.length === 0 ? undefined : sdpOf(message);
+    const sdp = sessionOf(message);
     if (sdp === undefined) {
       if (session?.queue === undefined) go(message);
       else this.#enqueue(session, () => go(message));
@@ -270,6 +271,16 @@ export class ProxyMedia {
     this.#context.log.warn("media relay", { error: errorText(error) });
     if (!this.#context.relay.connected) this.#context.alarms.raise("media.down", "", errorText(error));
   }
+}
+
+/** Offers and answers travel in these and in their responses (RFC 3261 §13.2.1, RFC 3262 §5, RFC 3311 §5). */
+const OFFER_ANSWER: ReadonlySet<string | undefined> = new Set(["INVITE", "ACK", "PRACK", "UPDATE"]);
+
+/** The description that a message negotiates with; one in an OPTIONS or its answer only tells what somebody can do. */
+export function sessionOf(message: SipMessage): string | undefined {
+  if (message.body.length === 0) return undefined;
+  const method = message.kind === "request" ? message.method : cseqOf(message)?.method;
+  return OFFER_ANSWER.has(method) ? sdpOf(message) : undefined;
 }
 
 const PREFIX = "proxied-";

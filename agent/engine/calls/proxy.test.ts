@@ -295,6 +295,15 @@ describe("a call through the cloud", () => {
     expect(alice.received.filter((each) => each.kind === "response" && each.status === 200)).toHaveLength(3);
   });
 
+  test("what a phone can do, told in its answer to OPTIONS, is no session: it passes as it is and takes no ports", async () => {
+    const { site, bob } = await scene();
+    const can = sdp(bob.address, 40_000);
+    bob.onRequest = (tx) => tx.respond(buildResponse(tx.request, 200, { body: can, contentType: "application/sdp" }));
+    const answer = await within(site, 20, site.pbx.sendTo("102", "OPTIONS"));
+    expect([answer.status, sdpOf(answer)]).toEqual([200, can]);
+    expect(endpoints(site)).toEqual([]);
+  });
+
   test("without the relay the descriptions pass as they are, with an alarm, and the call is made", async () => {
     const made = await scene();
     made.site.relay.connected = false;

@@ -7,6 +7,16 @@ import type { OutputLine, Program, Programs } from "../processes.ts";
 import { type ControlEvent, ControlSocket } from "./control-socket.ts";
 import type { IncomingCall, Telephone } from "./telephone.ts";
 
+/** What a telephone is given beyond the ordinary. */
+export interface BaresipExtras {
+  /** Further modules: `presence.so`, … */
+  readonly modules?: readonly string[];
+  /** Further parameters of its account: `mwi=yes`, … */
+  readonly account?: readonly string[];
+  /** Whom it knows, the first of them is the current one: lines of its `contacts` file. */
+  readonly contacts?: readonly string[];
+}
+
 export interface BaresipOptions {
   readonly name: string;
   readonly namespace: Namespace;
@@ -47,6 +57,7 @@ export class Baresip implements Telephone {
   #socat: Program | undefined;
   #control: ControlSocket | undefined;
   #mark = 0;
+  #extras: BaresipExtras = {};
 
   constructor(programs: Programs, options: BaresipOptions) {
     this.#programs = programs;
@@ -61,7 +72,8 @@ export class Baresip implements Telephone {
     const options = this.#options;
     await mkdir(this.#recordings, { recursive: true });
     await writeFile(join(this.#home, "config"), this.#config());
-    await writeFile(join(this.#home, "accounts"), `${this.#account()}\n`);
+    await writeFile(join(this.#home, "accounts"), `${[this.#account(), ...(this.#extras.account ?? [])].join(";")}\n`);
+    await writeFile(join(this.#home, "contacts"), `${(this.#extras.contacts ?? []).join("\n")}\n`);
     const socket = join(options.runDirectory, `${options.name}.sock`);
     this.#program = this.#programs.start({
       name: options.name,
@@ -125,6 +137,23 @@ export class Baresip implements Telephone {
   /** `early`: it answers with 183 and its sound before anybody picks up. */
   async answerMode(mode: "manual" | "early" | "auto"): Promise<void> {
     await this.#command("answermode", mode);
+  }
+
+  /** Starts it again with other extras in place of those before; resolves when it is registered. */
+  async restart(extras: BaresipExtras = {}): Promise<void> {
+    await this.stop();
+    this.#extras = extras;
+    await this.start();
+    await this.registered(8000);
+  }
+
+  /** Waits for a line that it prints; `from`: a mark of `printed`. */
+  async says(pattern: RegExp, deadline_ms: number, from = 0): Promise<OutputLine> {
+    return this.#running.line(pattern, deadline_ms, from);
+  }
+
+  get printed(): number {
+    return this.#running.output.mark;
   }
 
   /** Presses keys of its dial pad during a call (RFC 4733 events). */
@@ -218,6 +247,7 @@ export class Baresip implements Telephone {
       "module_tmp account.so",
       "module_app menu.so",
       "module_app ctrl_tcp.so",
+      ...(this.#extras.modules ?? []).map((module) => `module_app ${module}`),
       `ctrl_tcp_listen 127.0.0.1:${control_port}`,
       `sip_listen ${address}:5060`,
       `net_interface ${address}`,

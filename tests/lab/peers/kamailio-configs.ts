@@ -1,6 +1,6 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
 import { domains, extensions, hosts, numbers, ports, remotePhones, trunkAccount } from "../addresses.ts";
-import { beyondPbx, featureHelpers, featureRoutes } from "./pbx-features.ts";
+import { beyondPbx, featureHelpers, featureRoutes, presence } from "./pbx-features.ts";
 
 interface Common {
   readonly address: string;
@@ -56,12 +56,14 @@ modparam("tm", "fr_timer", 5000)
 modparam("tm", "fr_inv_timer", 120000)
 `;
 
-const guards = `  if (!sanity_check("1511", "7")) { exit; }
+/** `inside`: what is done first with a request inside of a dialog. */
+const guards = (inside = ""): string => `  if (!sanity_check("1511", "7")) { exit; }
   if (!mf_process_maxfwd_header("70")) { sl_send_reply("483", "Too Many Hops"); exit; }
   force_rport();
   if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
   if (has_totag()) {
     if (loose_route()) {
+${inside}
       # A GRUU of ours as the target is looked up; a contact address is not.
       if (uri == myself && $(ru{uri.param,gr}) != $null) { lookup("location"); }
       t_relay();
@@ -72,7 +74,8 @@ const guards = `  if (!sanity_check("1511", "7")) { exit; }
     exit;
   }
   t_check_trans();
-  if (is_method("OPTIONS") && uri == myself) { sl_send_reply("200", "OK"); exit; }
+  # Telephones that can only ask somebody ask for "ping".
+  if (is_method("OPTIONS") && uri == myself && ($rU == $null || $rU == "ping")) { sl_send_reply("200", "OK"); exit; }
 `;
 
 /**
@@ -96,9 +99,13 @@ const toPsap = (psap: string): string => `route[TO_PSAP] {
 const isEmergency = `$rU == "${numbers.emergency}" || $rU == "+${numbers.emergency}" || $ru =~ "^urn:service:sos"`;
 const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
 
+const challengedInside = `      if ($sel(cfg_get.challenge.inside) == 1 && $si != "${beyondPbx.address}" && is_method("INVITE|UPDATE|BYE|REFER")) {
+        route(PASSWORD);
+      }`;
+
 /**
  * Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP (challenged when `challenge.emergency` is
- * 1), the rest to the outside telephone.
+ * 1), subscriptions and publications to a server beyond the PBX, the rest to the outside telephone.
  */
 export function cloudPbx(control: string): string {
   const users = Object.values(extensions);
@@ -106,12 +113,14 @@ export function cloudPbx(control: string): string {
   const groupBranches = group.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
   return `${preamble({ address: hosts.pbx, domain: domains.pbx, control })}
 challenge.emergency = 0 desc "1: 911 is asked for a password like any other call"
+challenge.inside = 0 desc "1: inside of a dialog too, and the digest-uri must be the Request-URI (RFC 7616 3.4.6)"
+presence.server = 0 desc "1: somebody answers subscriptions and publications beyond the PBX"
 
 request_route {
-${guards}
+${guards(challengedInside)}
   if (is_method("REGISTER")) { route(REGISTRAR); }
-  if (!is_method("INVITE|MESSAGE|SUBSCRIBE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
-  if (is_method("SUBSCRIBE|MESSAGE")) { sl_send_reply("489", "Bad Event"); exit; }
+  if (!is_method("INVITE|MESSAGE|SUBSCRIBE|PUBLISH|OPTIONS")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+  if (is_method("SUBSCRIBE|PUBLISH") && $sel(cfg_get.presence.server) == 0) { sl_send_reply("489", "Bad Event"); exit; }
   if (${isEmergency}) {
     if ($sel(cfg_get.challenge.emergency) == 1) { route(PASSWORD); }
     route(TO_PSAP);
@@ -119,7 +128,8 @@ ${guards}
   if ($si != "${hosts.outside}" && $si != "${hosts.lteTrunk}" && $si != "${beyondPbx.address}") {
     route(PASSWORD);
   }
-  record_route();
+  if (is_method("INVITE|SUBSCRIBE")) { record_route(); }
+  if (is_method("SUBSCRIBE|PUBLISH")) { route(PRESENCE); }
 ${featureRoutes()}
   if (${isMain}) {
     $ru = "sip:${group[0]?.user}@${domains.pbx}";
@@ -144,7 +154,15 @@ route[PASSWORD] {
     proxy_challenge("${domains.pbx}", "1");
     exit;
   }
+  if ($sel(cfg_get.challenge.inside) == 1 && $adu != $ru) {
+    sl_send_reply("400", "The digest-uri is not the Request-URI");
+    exit;
+  }
   consume_credentials();
+}
+
+route[PRESENCE] {
+  ${presence}
 }
 
 route[REGISTRAR] {
@@ -169,7 +187,7 @@ ${featureHelpers}`;
 export function lteTrunk(control: string): string {
   return `${preamble({ address: hosts.lteTrunk, domain: domains.lteTrunk, control })}
 request_route {
-${guards}
+${guards()}
   if (is_method("REGISTER")) { route(REGISTRAR); }
   if (!is_method("INVITE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
   if (${isEmergency}) { route(TO_PSAP); }
@@ -209,7 +227,7 @@ ${toPsap(hosts.psapLte)}`;
 export function directTrunk(control: string): string {
   return `${preamble({ address: hosts.directTrunk, domain: domains.directTrunk, control })}
 request_route {
-${guards}
+${guards()}
   if (is_method("INVITE") && (${isEmergency})) { route(TO_PSAP); }
   sl_send_reply("403", "Emergency calls only");
   exit;

@@ -140,6 +140,11 @@ export class Linphone implements Telephone {
     await this.registered(8000);
   }
 
+  /** Sends a text (MESSAGE). */
+  async write(target: string, text: string): Promise<void> {
+    this.#running.write(`chat ${target} ${text}\n`);
+  }
+
   /** Presses one key of its dial pad during a call. */
   async press(key: string): Promise<void> {
     this.#running.write(`${key}\n`);

@@ -47,6 +47,15 @@ export const featureHelpers = `onreply_route[CALL_WAITING] {
 }
 `;
 
+/** A lamp that two notifiers know of: a subscription to it forks (RFC 6665 §4.4.3). */
+export const forkedLamp = { number: "7300", second_port: 5062 } as const;
+
+/** Who answers subscriptions and publications: SIPp, told by the scenario. */
+export const presence = `if ($rU == "${forkedLamp.number}") { append_branch("sip:${forkedLamp.number}@${beyondPbx.address}:${forkedLamp.second_port}"); }
+  $ru = "sip:" + $rU + "@${beyondPbx.address}:${beyondPbx.port}";
+  t_relay();
+  exit;`;
+
 /** The features as `if` blocks for the route. */
 export const featureRoutes = (): string =>
   (Object.values(pbxFeatures) as readonly PbxFeature[])

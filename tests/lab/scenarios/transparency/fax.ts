@@ -10,7 +10,6 @@ import { addAddress, removeAddress } from "../../network.ts";
 import { beyondPbx } from "../../peers/pbx-features.ts";
 import { Sipp } from "../../peers/sipp.ts";
 import {
-  noBody,
   pause,
   receiveRequest,
   receiveResponse,
@@ -19,11 +18,11 @@ import {
   type Step,
   scenario,
   sdp,
-  send,
 } from "../../peers/sipp-scenario.ts";
 import type { Program } from "../../processes.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { type Passage, Watch } from "../../transparency.ts";
+import { backwards, keptAddresses } from "./called.ts";
 import { cast, site } from "./stage.ts";
 
 const number = "7238";
@@ -50,33 +49,14 @@ a=T38FaxRateManagement:transferredTCF
 a=T38FaxUdpEC:t38UDPRedundancy
 `;
 
-const kept = (name: string): string =>
-  `<ereg regexp=".*" search_in="hdr" header="${name}:" assign_to="invite_${name}"/>`;
-
-/** A request within its call by the one that was called. */
-const backwards = (method: string, cseq: number, body = noBody, branch = "[branch]"): Step =>
-  send(
-    `${method} [next_url] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=${branch}
-From: [$invite_To];tag=[pid]-[call_number]
-To: [$invite_From]
-Call-ID: [call_id]
-CSeq: ${cseq} ${method}
-Max-Forwards: 70
-[routes]
-Contact: <sip:fax@[local_ip]:[local_port]>
-${body}`,
-    method === "ACK" ? {} : { retransmitted_ms: 500 },
-  );
-
 /** Answers with sound, then wants to go over to fax. `sound`: keeps the first section, closed. */
 const wantsFax = (image: string, then: readonly Step[]): string =>
   scenario("wants fax", [
-    receiveRequest("INVITE", { routes: true, actions: [kept("From"), kept("To")] }),
+    receiveRequest("INVITE", { routes: true, actions: keptAddresses }),
     reply("200 OK", { retransmitted_ms: 500, body: sdp() }),
     receiveRequest("ACK"),
     pause(600),
-    backwards("INVITE", 1, image),
+    backwards("INVITE", 1, { body: image }),
     receiveResponse(100, { optional: true }),
     ...then,
     receiveRequest("BYE"),
@@ -185,7 +165,7 @@ async function refused(lab: Lab): Promise<void> {
   baresip101.forget();
   const called = await Sipp.start(lab, {
     ...{ ...beyondPbx, name: "fax-refused", media_port: 4700, echoes: true },
-    scenario: wantsFax(t38(server.udptl), [receiveResponse(488), backwards("ACK", 1, noBody, "[branch-3]")]),
+    scenario: wantsFax(t38(server.udptl), [receiveResponse(488), backwards("ACK", 1, { branch: "[branch-3]" })]),
   });
   const ear = lab.captures.lan.listen(lan.box, baresip101.address);
   await baresip101.dial(number);

@@ -4,7 +4,16 @@ import { dtmf } from "./dtmf.ts";
 import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
 import { offers } from "./offers.ts";
+import { requests } from "./requests.ts";
 import { secured } from "./secured.ts";
 import { transfers } from "./transfers.ts";
 
-export const transparency: readonly Scenario[] = [...offers, ...dtmf, ...faxes, ...secured, ...forks, ...transfers];
+export const transparency: readonly Scenario[] = [
+  ...offers,
+  ...dtmf,
+  ...faxes,
+  ...requests,
+  ...secured,
+  ...forks,
+  ...transfers,
+];
