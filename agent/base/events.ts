@@ -69,6 +69,8 @@ export interface EventData {
   };
   "call.started": CallData;
   "call.answered": CallData;
+  /** A running call goes over another path now; `took_ms`: since the old one was found dead. */
+  "call.moved": CallData & { from_path: string | undefined; by: "reinvite" | "replaces"; took_ms: number };
   "call.ended": CallData & { duration_ms: number; ended_by: "caller" | "callee" | "box"; cause: string };
   "emergency.started": EmergencyData;
   "emergency.attempt": {

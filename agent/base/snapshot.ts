@@ -54,6 +54,17 @@ export interface KnownName {
   readonly records: string;
 }
 
+/** What a PBX, or a trunk's carrier, said when a running call was to be moved to another path. */
+export interface MovePermission {
+  readonly trunk: string;
+  /** A re-INVITE over the other path, or a new dialog in the old one's place (Replaces, RFC 3891). */
+  readonly rung: "reinvite" | "replaces";
+  readonly outcome: "permitted" | "refused" | "no_answer";
+  /** The final response's status; absent when none came. */
+  readonly status?: number;
+  readonly at_wall: number;
+}
+
 /** Everything the engine needs to start without asking anybody. */
 export interface Snapshot {
   readonly v: 1;
@@ -73,6 +84,8 @@ export interface Snapshot {
   readonly token_key?: string | undefined;
   /** Names by path id, so that a start with dead name servers finds the PBX and the trunks. Missing in old snapshots. */
   readonly names?: Readonly<Record<string, readonly KnownName[]>>;
+  /** Learned by moving calls; absent in snapshots of releases that did not. */
+  readonly call_moves?: readonly MovePermission[];
 }
 
 export function configHash(config: SiteConfig): string {

@@ -1,5 +1,6 @@
 import type { Alarm } from "./alarms.ts";
 import type { Availability, Evidence, HealthState, Mode, ModemState, Trust } from "./events.ts";
+import type { MovePermission } from "./snapshot.ts";
 
 /**
  * What each process says of itself, and the one document made of it that the page, the NOC and `holdfast status` read.
@@ -85,6 +86,8 @@ export interface EngineStatus {
   readonly emergency: Readiness;
   readonly site_location_lines: readonly string[];
   readonly callback_until_wall: number | undefined;
+  /** What is known of moving running calls to another path, by PBX or trunk; nothing where none has been moved yet. */
+  readonly call_moves: readonly MovePermission[];
   readonly drill: { readonly id: string; readonly by: string; readonly ends_wall: number } | undefined;
   readonly alarms: readonly Alarm[];
   readonly counters: Readonly<Record<string, number>>;

@@ -3,12 +3,16 @@ import type { Clock } from "../base/clock.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
 import type { Mode } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
+import type { MovePermission } from "../base/snapshot.ts";
 import type { Relay } from "../media/relay.ts";
 import type { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
 import type { Admission } from "./admission.ts";
 import { Callers } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
+import type { CallFiles } from "./calls/moving/call-files.ts";
+import { CallMover } from "./calls/moving/call-mover.ts";
+import { Permissions } from "./calls/moving/permissions.ts";
 import { ProxiedDialogs } from "./calls/moving/proxied-dialogs.ts";
 import { SipProxy } from "./calls/proxy.ts";
 import { ProxyForks } from "./calls/proxy-forks.ts";
@@ -38,6 +42,10 @@ export interface EnginePartsContext {
   readonly alarms: AlarmBoard;
   readonly tokenKey: Uint8Array;
   readonly watcher: PassageWatcher;
+  /** Where forwarded calls are kept for the engine after this one. */
+  readonly files: CallFiles;
+  /** What each PBX is known to permit. */
+  readonly call_moves: readonly MovePermission[];
   /** Left out when there is a site file. */
   readonly unconfigured?: Unconfigured;
   config(): SiteConfig;
@@ -53,6 +61,8 @@ export interface EngineParts {
   readonly proxy: SipProxy;
   readonly media: ProxyMedia;
   readonly dialogs: ProxiedDialogs;
+  readonly mover: CallMover;
+  readonly permissions: Permissions;
   readonly registrar: Registrar;
   readonly store: BindingStore;
   readonly counters: Counters;
@@ -134,7 +144,18 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   });
   const media = new ProxyMedia({ relay, alarms, log });
   const dialogs = new ProxiedDialogs(own);
-  const proxy = new SipProxy({ ...shared, media, dialogs, forks: new ProxyForks(), watcher: context.watcher });
+  const permissions = new Permissions(context.call_moves);
+  const mover = new CallMover({
+    ...shared,
+    dialogs,
+    media,
+    permissions,
+    journal: context.files,
+    watcher: context.watcher,
+    aors: () => aors,
+    random: Math.random,
+  });
+  const proxy = new SipProxy({ ...shared, media, dialogs, mover, forks: new ProxyForks(), watcher: context.watcher });
   const calls = context.calls(store);
   const callers = new Callers({ store, digest, configured, aors: () => aors });
   const core = new Core({
@@ -154,6 +175,8 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     proxy,
     media,
     dialogs,
+    mover,
+    permissions,
     registrar,
     store,
     counters,

@@ -184,8 +184,8 @@ export class EngineProcess {
 
   #sendLearned(): void {
     if (this.#engine === undefined) return;
-    const { first_response_p99_ms, names } = this.#engine.inheritance();
-    this.#link.telemetry("engine.learned", { first_response_p99_ms, names });
+    const { first_response_p99_ms, names, call_moves } = this.#engine.inheritance();
+    this.#link.telemetry("engine.learned", { first_response_p99_ms, names, call_moves });
     this.#keep();
   }
 
@@ -237,6 +237,7 @@ export class EngineProcess {
       callbacks: newest?.callbacks ?? [],
       names: newest?.names ?? this.#first?.names ?? {},
       first_response_p99_ms: this.#first?.first_response_p99_ms ?? {},
+      call_moves: this.#first?.call_moves ?? [],
     };
   }
 

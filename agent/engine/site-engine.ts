@@ -6,7 +6,7 @@ import type { LanConfig, SiteConfig } from "../base/config/schema.ts";
 import { errorText } from "../base/errors.ts";
 import type { DrillRecord, EventFactory, HoldfastEvent } from "../base/events.ts";
 import type { Log } from "../base/log.ts";
-import { type Binding, type CallbackEntry, configHash, type KnownName } from "../base/snapshot.ts";
+import { type Binding, type CallbackEntry, configHash, type KnownName, type MovePermission } from "../base/snapshot.ts";
 import type { EngineStatus } from "../base/status.ts";
 import type { Relay } from "../media/relay.ts";
 import type { SipUri } from "../sip/messages/uri.ts";
@@ -15,6 +15,7 @@ import type { Flow } from "../sip/transport/flow.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
 import { Admission } from "./admission.ts";
 import { Calls } from "./calls/calls.ts";
+import { FolderOfCalls } from "./calls/moving/call-files.ts";
 import { Passages } from "./calls/passages.ts";
 import type { LearnedCloud } from "./defaults.ts";
 import { readiness } from "./emergency/readiness.ts";
@@ -60,6 +61,7 @@ export interface Inheritance {
   readonly first_response_p99_ms: Readonly<Record<string, number>>;
   /** What the name servers of each path had said. */
   readonly names: Readonly<Record<string, readonly KnownName[]>>;
+  readonly call_moves: readonly MovePermission[];
 }
 
 /** A listener that could not be opened, because its address is not there yet, is tried again this often. */
@@ -121,7 +123,8 @@ export class SiteEngine {
       practice: context.practice,
       clockIsSet: () => clockQuality(clock.wall()) !== "unset",
     });
-    this.#passages = new Passages({ clock, events, record, changed: context.changed });
+    const folder = (name: string) => new FolderOfCalls(join(context.run_dir, "calls", name), clock, log);
+    this.#passages = new Passages({ clock, events, journal: folder("passages"), record, changed: context.changed });
     let calls: Calls | undefined;
     this.#parts = assembleEngine({
       clock,
@@ -134,6 +137,8 @@ export class SiteEngine {
       alarms,
       tokenKey: context.token_key,
       watcher: this.#passages,
+      files: folder("forwarded"),
+      call_moves: before.call_moves,
       ...(configured
         ? {}
         : {
@@ -198,7 +203,7 @@ export class SiteEngine {
     this.#paths.onChange((path) => {
       this.#net.changed();
       this.#calls.pathChanged(path);
-      for (const trunk of this.#trunks.all()) if (trunk.path.id === path.id) this.#parts.core.trunkChanged(trunk);
+      for (const trunk of this.#trunks.over(path.id)) this.#parts.core.trunkChanged(trunk);
       this.#context.changed();
     });
     this.#trunks.onChange((trunk) => {
@@ -213,6 +218,8 @@ export class SiteEngine {
     this.#net.start();
     this.#mediaWatch.start();
     await this.#calls.resume();
+    this.#passages.resume();
+    this.#parts.mover.resume();
     this.#parts.core.open();
     this.#timers.push(
       every(clock, SWEEP_MS, () => {
@@ -222,7 +229,7 @@ export class SiteEngine {
         this.#failover.calls(this.#talking);
         this.#watchReadiness();
       }),
-      every(clock, REAP_MS, () => void this.#parts.media.reap(clock.now() - this.#started_ms)),
+      every(clock, REAP_MS, () => void this.#parts.mover.reap(clock.now() - this.#started_ms)),
     );
     alarms.set(
       "engine.defaults",
@@ -304,6 +311,7 @@ export class SiteEngine {
       callbacks: this.#calls.callbacks(),
       ...this.#trunks.learned(),
       names: this.#paths.names(),
+      call_moves: this.#parts.permissions.all(),
     };
   }
 
@@ -330,6 +338,7 @@ export class SiteEngine {
       calls: [...this.#calls.status(), ...this.#passages.status()],
       emergency: this.#readiness(),
       callback_until_wall: this.#calls.callbackUntil_wall,
+      call_moves: this.#parts.permissions.all(),
       alarms: this.#context.alarms.active(),
       counters: {
         ...this.#parts.counters.all(),
@@ -346,6 +355,8 @@ export class SiteEngine {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#calls.close();
+    this.#parts.mover.close();
+    this.#passages.close();
     this.#failover.close();
     this.#net.close();
     this.#mediaWatch.close();

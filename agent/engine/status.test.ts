@@ -56,6 +56,7 @@ test("a phone is online by its bindings, with the location that 911 would send",
     calls: [],
     emergency: { state: "ready", reason: "", checks: [], routes: [] },
     callback_until_wall: undefined,
+    call_moves: [],
     alarms: [],
     counters: {},
   });

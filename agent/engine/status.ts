@@ -18,6 +18,7 @@ export interface StatusInput {
   readonly calls: readonly CallStatus[];
   readonly emergency: Readiness;
   readonly callback_until_wall: number | undefined;
+  readonly call_moves: EngineStatus["call_moves"];
   readonly alarms: readonly Alarm[];
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -37,6 +38,7 @@ export function engineStatus(input: StatusInput): EngineStatus {
     emergency: input.emergency,
     site_location_lines: place === undefined ? [] : dispatchLines(place.civic),
     callback_until_wall: input.callback_until_wall,
+    call_moves: input.call_moves,
     alarms: input.alarms,
     counters: input.counters,
   };

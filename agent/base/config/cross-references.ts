@@ -84,6 +84,7 @@ export function crossReferences(config: SiteConfig): ReferenceFault[] {
   });
   config.pbx_targets.forEach((pbx, i) => {
     refer(["pbx_targets", i, "path"], pbx.path, paths, "path");
+    refer(["pbx_targets", i, "detour_path"], pbx.detour_path, paths, "path");
     refer(["pbx_targets", i, "carrier_profile"], pbx.carrier_profile, profiles, "carrier profile");
   });
   config.carrier_profiles.forEach((profile, i) => {

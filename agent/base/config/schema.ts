@@ -204,6 +204,13 @@ export const PbxTarget = Type.Object(
       title: "The PBX knows Path (RFC 3327); else the contact is rewritten with a token",
       default: true,
     }),
+    detour_path: Type.Optional(
+      Type.String({
+        title: "Path to it for running calls when its own path dies (else the first LTE data path)",
+        pattern: "^[a-z0-9][a-z0-9-]{0,62}$",
+        description: "a path id",
+      }),
+    ),
     carries_emergency: Type.Boolean({ title: "911 may be sent to it", default: true }),
     carrier_profile: Type.Optional(id("Carrier profile for 911 through the PBX")),
   },
@@ -418,6 +425,13 @@ export const SiteConfig = Type.Object(
       {
         hold_down_ms: ms("A path must be good this long before it counts again", 1000, 600000, 30000),
         hold_down_max_ms: ms("Longest hold-down after flapping", 30000, 3600000, 600000),
+        running_calls: Type.Union([Type.Literal("move"), Type.Literal("main_number"), Type.Literal("stay")], {
+          title: "Running cloud calls whose path dies",
+          description:
+            "move: each goes on over cellular data where the PBX permits; main_number: only those with an outside number; stay: none",
+          default: "move",
+          ...restart,
+        }),
         return_when: Type.Union([Type.Literal("stable"), Type.Literal("idle"), Type.Literal("hour")], {
           title: "Go home when the cloud is stable, when moreover no call is running, or at an hour",
           description: "never in a 911 call or its callback window",

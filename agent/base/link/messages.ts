@@ -20,7 +20,7 @@ export interface Telemetry {
     /** See {@link Snapshot.token_key}. */
     readonly token_key?: string;
   };
-  "engine.learned": Pick<Snapshot, "first_response_p99_ms" | "names">;
+  "engine.learned": Pick<Snapshot, "first_response_p99_ms" | "names" | "call_moves">;
   "site.snapshot": Snapshot;
   /** From the practice world: how its cable is, on connecting and on every change. */
   "practice.status": { readonly wan: "plugged" | "pulled" };

@@ -4,6 +4,7 @@ import { ManualClock } from "../../base/manual-clock.ts";
 import { buildRequest } from "../../sip/messages/build.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { Trunk } from "../trunks/trunk.ts";
+import { NO_FILES } from "./moving/call-files.ts";
 import { Passages } from "./passages.ts";
 import type { Party } from "./proxy-parties.ts";
 
@@ -13,6 +14,7 @@ function passages() {
   const records: HoldfastEvent[] = [];
   const made = new Passages({
     clock,
+    journal: NO_FILES,
     events: createEventFactory(
       clock,
       () => origin,

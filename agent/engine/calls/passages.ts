@@ -6,6 +6,9 @@ import { callIdOf, header } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr, tagOf } from "../../sip/messages/name-addr.ts";
 import { parseUri, userOf } from "../../sip/messages/uri.ts";
+import type { Trunk } from "../trunks/trunk.ts";
+import type { CallFiles } from "./moving/call-files.ts";
+import type { Rung } from "./moving/move-machine.ts";
 import type { Party, PassageWatcher } from "./proxy-parties.ts";
 
 const PASSAGES_MAX = 2000;
@@ -23,7 +26,7 @@ interface Passage {
   /** Those of the legs on which somebody has answered: of several far halves, forks of the PBX, usually one. */
   readonly answered: Set<string>;
   readonly from: Party["kind"];
-  readonly data: CallData;
+  data: CallData;
   readonly started_wall: number;
   state: CallStatus["state"];
   since_wall: number;
@@ -33,9 +36,25 @@ interface Passage {
   recorded: boolean;
 }
 
+/** An answered call as it outlives the engine. */
+interface PassageRecord {
+  readonly v: 1;
+  readonly id: string;
+  readonly key: string;
+  readonly near: string;
+  readonly legs: readonly string[];
+  readonly answered: readonly string[];
+  readonly from: Party["kind"];
+  readonly data: CallData;
+  readonly started_wall: number;
+  readonly since_wall: number;
+  readonly answered_ms: number;
+}
+
 export interface PassagesContext {
   readonly clock: Clock;
   readonly events: EventFactory;
+  readonly journal: CallFiles;
   record(event: HoldfastEvent): void;
   /** Something shown on the page changed. */
   changed(): void;
@@ -49,6 +68,23 @@ export class Passages implements PassageWatcher {
 
   constructor(context: PassagesContext) {
     this.#context = context;
+  }
+
+  /** Calls from before a restart: when they end it is recorded. */
+  resume(): void {
+    for (const value of this.#context.journal.load()) {
+      if (!isPassageRecord(value)) continue;
+      const { v: _, legs, answered, ...kept } = value;
+      const sets = { legs: new Set(legs), answered: new Set(answered) };
+      const passage: Passage = { ...kept, ...sets, state: "answered", recorded: true };
+      for (const leg of legs) this.#byLeg.set(leg, passage);
+      this.#byKey.set(passage.key, passage);
+    }
+  }
+
+  /** The engine ends and the calls go on. */
+  close(): void {
+    this.#context.journal.close();
   }
 
   get size(): number {
@@ -102,13 +138,25 @@ export class Passages implements PassageWatcher {
 
   answered(leg: string): void {
     const passage = this.#byLeg.get(leg);
-    passage?.answered.add(leg);
-    if (passage === undefined || passage.state === "answered") return;
+    if (passage === undefined) return;
+    passage.answered.add(leg);
+    this.#keep(passage);
+    if (passage.state === "answered") return;
     this.#recordStart(passage);
     passage.state = "answered";
     passage.since_wall = this.#context.clock.wall();
     passage.answered_ms = this.#context.clock.now();
     this.#record("call.answered", passage, passage.data);
+    this.#context.changed();
+  }
+
+  moved(leg: string, to: Trunk, by: Rung, took_ms: number): void {
+    const passage = this.#byLeg.get(leg);
+    if (passage === undefined) return;
+    const from_path = passage.data.path;
+    passage.data = { ...passage.data, trunk: to.id, path: to.path.id };
+    this.#record("call.moved", passage, { ...passage.data, from_path, by, took_ms });
+    this.#keep(passage);
     this.#context.changed();
   }
 
@@ -156,7 +204,15 @@ export class Passages implements PassageWatcher {
     }));
   }
 
+  #keep(passage: Passage): void {
+    this.#context.journal.changed(fileOf(passage), () => {
+      const { legs, answered, state: _, recorded: __, ...kept } = passage;
+      return { v: 1, ...kept, legs: [...legs], answered: [...answered] };
+    });
+  }
+
   #forget(passage: Passage): void {
+    this.#context.journal.remove(fileOf(passage));
     for (const leg of passage.legs) this.#byLeg.delete(leg);
     if (this.#byKey.get(passage.key) === passage) this.#byKey.delete(passage.key);
   }
@@ -167,7 +223,7 @@ export class Passages implements PassageWatcher {
     this.#record("call.started", passage, passage.data);
   }
 
-  #record<T extends "call.started" | "call.answered" | "call.ended">(
+  #record<T extends "call.started" | "call.answered" | "call.moved" | "call.ended">(
     type: T,
     passage: Passage,
     data: EventData[T],
@@ -175,6 +231,23 @@ export class Passages implements PassageWatcher {
     const { events, record } = this.#context;
     record(events(type, passage.data.callee, data, { call_id: passage.id }));
   }
+}
+
+const fileOf = ({ id }: Passage) => id.toLowerCase();
+
+/** The files are ours and whole or absent: this tells our own version from another one's. */
+function isPassageRecord(value: unknown): value is PassageRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { v, id, key, near, legs, answered, data, answered_ms } = value as Record<string, unknown>;
+  const named = typeof id === "string" && typeof key === "string" && typeof near === "string";
+  return (
+    v === 1 &&
+    named &&
+    Array.isArray(legs) &&
+    Array.isArray(answered) &&
+    typeof data === "object" &&
+    typeof answered_ms === "number"
+  );
 }
 
 /** What people know a party by: the user part, else the whole URI, cut to a sane length. */

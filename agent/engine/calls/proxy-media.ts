@@ -1,7 +1,8 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
 import { errorText } from "../../base/errors.ts";
+import { token } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
-import type { Relay, RemotePeer } from "../../media/relay.ts";
+import type { Playback, Relay, RemotePeer } from "../../media/relay.ts";
 import { cseqOf } from "../../sip/messages/headers.ts";
 import type { SipMessage } from "../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia, sdpOf, withSdp } from "../../sip/messages/sdp.ts";
@@ -28,8 +29,15 @@ interface Described {
   readonly mux: boolean;
 }
 
+/** One of the relay's two endpoints for a line. */
+interface LineEnd {
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+}
+
 interface Line {
-  readonly ports: Readonly<Record<MediaSide, number>>;
+  readonly ends: Record<MediaSide, LineEnd>;
   readonly described: Partial<Record<MediaSide, Described>>;
   /** What the relay was told of each side last. */
   readonly told: Partial<Record<MediaSide, { readonly described: Described; readonly mux: boolean }>>;
@@ -41,8 +49,25 @@ interface Session {
   readonly forks: Map<string, Partial<Record<MediaSide, Described>>[]>;
   /** The dialog whose media goes through; before the first answer it is whichever spoke last. */
   counts: string | undefined;
+  /** The trunk's side, after the call has moved to another path. */
+  moved: MediaParty | undefined;
   /** What waits for ports, in order: messages of one call must not overtake each other. */
   queue: Promise<void> | undefined;
+}
+
+/** The media of one call as the journal keeps it: by m= line, `null` where there is none. */
+export type KeptMedia = {
+  readonly moved: MediaParty | undefined;
+  readonly lines: readonly (Pick<Line, "ends" | "described"> | null)[];
+};
+
+/** Ports on another path for the trunk's side of a call: opened, and used or given back later. */
+export interface MediaDetour {
+  /** What the far end is to be told, by m= line. */
+  readonly targets: readonly (MediaTarget | undefined)[];
+  /** The far end has answered with this description: from now on its media goes here. */
+  take(sdp: string): void;
+  drop(): void;
 }
 
 export interface ProxyMediaContext {
@@ -90,12 +115,12 @@ export class ProxyMedia {
     const media = readSdp(sdp).media;
     const known = session ?? this.#newSession(leg);
     if (known.queue === undefined && media.every((line, i) => !isRelayed(line) || known.lines[i] !== undefined)) {
-      go(this.#rewrite(leg, known, from, parties, media, sdp, message));
+      go(this.#rewrite(known, from, parties, media, sdp, message));
       return;
     }
     this.#enqueue(known, async () => {
       if (await this.#open(leg, known, parties, media)) {
-        go(this.#rewrite(leg, known, from, parties, media, sdp, message));
+        go(this.#rewrite(known, from, parties, media, sdp, message));
       } else go(message);
     });
   }
@@ -113,7 +138,7 @@ export class ProxyMedia {
         const line = session.lines[i];
         if (line === undefined || described === undefined) return;
         line.described[side] = described;
-        this.#setPeers(leg, i, line);
+        this.#setPeers(line);
       });
     };
   }
@@ -127,8 +152,120 @@ export class ProxyMedia {
       const line = session.lines[i];
       if (line === undefined) return;
       Object.assign(line.described, fork);
-      this.#setPeers(leg, i, line);
+      this.#setPeers(line);
     });
+  }
+
+  /** What is to outlive this engine; undefined when no media of this call is anchored. */
+  kept(leg: string): KeptMedia | undefined {
+    const session = this.#sessions.get(leg);
+    if (session === undefined) return undefined;
+    const lines = Array.from(session.lines, (line) =>
+      line === undefined ? null : { ends: line.ends, described: line.described },
+    );
+    return { moved: session.moved, lines };
+  }
+
+  /** A call from before a restart: the relay has gone on with it. */
+  resume(leg: string, { moved, lines }: KeptMedia): void {
+    const session = this.#newSession(leg);
+    session.moved = moved;
+    lines.forEach((line, i) => {
+      if (line !== null) session.lines[i] = { ends: { ...line.ends }, described: { ...line.described }, told: {} };
+    });
+  }
+
+  /** Opens ports for the trunk's side of a call on another path. Undefined when they cannot be had. */
+  async detour(leg: string, party: MediaParty): Promise<MediaDetour | undefined> {
+    const session = this.#sessions.get(leg);
+    const { relay } = this.#context;
+    if (session === undefined || !relay.connected) return undefined;
+    const ends: (LineEnd | undefined)[] = [];
+    const close = (end: LineEnd | undefined) => {
+      if (end !== undefined) relay.close(end.id).catch((error) => this.#trouble(error));
+    };
+    try {
+      await Promise.all(
+        Array.from(session.lines, async (line, i) => {
+          if (line !== undefined)
+            ends[i] = await this.#openEnd(leg, `${endpointId(leg, i, "trunk")}-${token(3)}`, party);
+        }),
+      );
+    } catch (error) {
+      this.#trouble(error);
+      ends.forEach(close);
+      return undefined;
+    }
+    return {
+      targets: Array.from(ends, (end) => (end === undefined ? undefined : { address: end.address, port: end.port })),
+      take: (sdp) => {
+        if (this.#sessions.get(leg) !== session) return;
+        const { media } = readSdp(sdp);
+        session.moved = party;
+        session.lines.forEach((line, i) => {
+          const end = ends[i];
+          if (line === undefined || end === undefined) return;
+          const old = line.ends.trunk;
+          line.ends.trunk = end;
+          delete line.told.trunk;
+          const description = media[i];
+          if (description !== undefined) {
+            line.described.trunk = { peer: peerOf(description, party), mux: description.rtcpMux };
+          }
+          this.#setPeers(line);
+          relay.bridge(line.ends.phone.id, end.id).catch((error) => this.#trouble(error));
+          close(old);
+        });
+      },
+      drop: () => ends.forEach(close),
+    };
+  }
+
+  /**
+   * Two passages of one call between two phones of this box (phone → box → PBX → box → phone): their sound goes from the
+   * one to the other here, and no longer through the cloud.
+   */
+  join(one: string, other: string): void {
+    const far = this.#sessions.get(other)?.lines ?? [];
+    this.#sessions.get(one)?.lines.forEach((line, i) => {
+      const id = far[i]?.ends.phone.id;
+      if (line === undefined || id === undefined) return;
+      this.#context.relay.bridge(line.ends.phone.id, id).catch((error) => this.#trouble(error));
+    });
+  }
+
+  /** Undoes {@link join}. */
+  part(one: string, other: string): void {
+    for (const leg of [one, other]) {
+      for (const line of this.#sessions.get(leg)?.lines ?? []) {
+        if (line === undefined) continue;
+        this.#context.relay.bridge(line.ends.phone.id, line.ends.trunk.id).catch((error) => this.#trouble(error));
+      }
+    }
+  }
+
+  /** Sound towards the phone of a call, over what comes from the trunk; undefined stops it. */
+  play(leg: string, playback: Playback | undefined): void {
+    const end = this.#sessions.get(leg)?.lines[0]?.ends.phone;
+    if (end === undefined) return;
+    const { relay } = this.#context;
+    const done = playback === undefined ? relay.stop(end.id) : relay.play(end.id, playback);
+    done.catch((error) => this.#trouble(error));
+  }
+
+  /** For how long nothing has come from the far end of each call, in ms; calls whose far end was never heard are not in it. */
+  async silences(): Promise<ReadonlyMap<string, number>> {
+    const silent = new Map<string, number>();
+    try {
+      const byId = new Map((await this.#context.relay.list()).map(({ id, silent_ms }) => [id, silent_ms]));
+      for (const [leg, { lines }] of this.#sessions) {
+        const heard = lines.flatMap((line) => (line === undefined ? [] : (byId.get(line.ends.trunk.id) ?? [])));
+        if (heard.length > 0) silent.set(leg, Math.min(...heard));
+      }
+    } catch (error) {
+      this.#trouble(error);
+    }
+    return silent;
   }
 
   /** The call is over. */
@@ -139,11 +276,12 @@ export class ProxyMedia {
 
   /**
    * Gives back ports whose call ended unseen: phones that vanished, calls from before a restart that were never
-   * answered. `up_ms`: how long this engine runs. To be called about every minute.
+   * answered. `up_ms`: how long this engine runs. To be called about every minute. Resolves with those calls.
    */
-  async reap(up_ms: number): Promise<void> {
+  async reap(up_ms: number): Promise<readonly string[]> {
     const { relay } = this.#context;
-    if (!relay.connected) return;
+    const gone: string[] = [];
+    if (!relay.connected) return gone;
     try {
       const calls = new Map<string, number>();
       for (const { call_id, silent_ms } of await relay.list()) {
@@ -152,15 +290,18 @@ export class ProxyMedia {
       }
       for (const [call_id, silent_ms] of calls) {
         const leg = call_id.slice(PREFIX.length);
-        if (silent_ms > (this.#sessions.has(leg) ? SILENT_KNOWN_MS : SILENT_UNKNOWN_MS)) this.close(leg);
+        if (silent_ms <= (this.#sessions.has(leg) ? SILENT_KNOWN_MS : SILENT_UNKNOWN_MS)) continue;
+        this.close(leg);
+        gone.push(leg);
       }
     } catch (error) {
       this.#trouble(error);
     }
+    return gone;
   }
 
   #newSession(leg: string): Session {
-    const session: Session = { lines: [], forks: new Map(), counts: undefined, queue: undefined };
+    const session: Session = { lines: [], moved: undefined, forks: new Map(), counts: undefined, queue: undefined };
     this.#sessions.set(leg, session);
     return session;
   }
@@ -182,21 +323,14 @@ export class ProxyMedia {
       return false;
     }
     const open = (side: MediaSide, i: number) =>
-      relay.open({
-        id: endpointId(leg, i, side),
-        call_id: callIdOf(leg),
-        local_address: parties[side].local_address,
-        emergency: false,
-        opaque: true,
-        ...(parties[side].path === undefined ? {} : { path: parties[side].path }),
-      });
+      this.#openEnd(leg, endpointId(leg, i, side), side === "trunk" ? (session.moved ?? parties.trunk) : parties.phone);
     try {
       await Promise.all(
         media.map(async (line, i) => {
           if (!isRelayed(line) || session.lines[i] !== undefined) return;
           const [phone, trunk] = await Promise.all([open("phone", i), open("trunk", i)]);
-          session.lines[i] = { ports: { phone: phone.port, trunk: trunk.port }, described: {}, told: {} };
-          relay.bridge(endpointId(leg, i, "phone"), endpointId(leg, i, "trunk")).catch((error) => this.#trouble(error));
+          session.lines[i] = { ends: { phone, trunk }, described: {}, told: {} };
+          relay.bridge(phone.id, trunk.id).catch((error) => this.#trouble(error));
         }),
       );
       this.#context.alarms.clear("media.down", "");
@@ -207,8 +341,19 @@ export class ProxyMedia {
     }
   }
 
+  async #openEnd(leg: string, id: string, { local_address, path }: MediaParty): Promise<LineEnd> {
+    const { port } = await this.#context.relay.open({
+      id,
+      call_id: callIdOf(leg),
+      local_address,
+      emergency: false,
+      opaque: true,
+      ...(path === undefined ? {} : { path }),
+    });
+    return { id, address: local_address, port };
+  }
+
   #rewrite<M extends SipMessage>(
-    leg: string,
     session: Session,
     from: MediaSide,
     parties: MediaParties,
@@ -217,31 +362,23 @@ export class ProxyMedia {
     message: M,
   ): M {
     const to: MediaSide = from === "phone" ? "trunk" : "phone";
-    const address = parties[to].local_address;
     const targets: (MediaTarget | undefined)[] = [];
     media.forEach((description, i) => {
       const line = session.lines[i];
       if (line === undefined || !isDatagram(description)) return;
       const described = { peer: peerOf(description, parties[from]), mux: description.rtcpMux };
-      this.#describe(leg, session, dialogOf(message), from, i, described);
+      this.#describe(session, dialogOf(message), from, i, described);
       // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
       const sharer = media.findIndex(
         (other) => other.port === description.port && other.address === description.address,
       );
-      targets[i] = targets[sharer] ?? { address, port: line.ports[to] };
+      targets[i] = targets[sharer] ?? { address: line.ends[to].address, port: line.ends[to].port };
     });
     return targets.length === 0 ? message : withSdp(message, editSdp(sdp, targets, "relayed"));
   }
 
   /** Another fork than the one that counts is only noted, for the case that it is the one that remains. */
-  #describe(
-    leg: string,
-    session: Session,
-    dialog: string | undefined,
-    side: MediaSide,
-    i: number,
-    described: Described,
-  ): void {
+  #describe(session: Session, dialog: string | undefined, side: MediaSide, i: number, described: Described): void {
     if (dialog !== undefined) {
       const fork = session.forks.get(dialog) ?? [];
       if (session.forks.has(dialog) || session.forks.size < FORKS_MAX) session.forks.set(dialog, fork);
@@ -251,11 +388,11 @@ export class ProxyMedia {
     const line = session.lines[i];
     if (line === undefined) return;
     line.described[side] = described;
-    this.#setPeers(leg, i, line);
+    this.#setPeers(line);
   }
 
   /** Both ends of a line: what one side says of multiplexing counts for the other too. */
-  #setPeers(leg: string, i: number, line: Line): void {
+  #setPeers(line: Line): void {
     const mux = line.described.phone?.mux === true && line.described.trunk?.mux === true;
     for (const side of ["phone", "trunk"] as const) {
       const described = line.described[side];
@@ -263,7 +400,7 @@ export class ProxyMedia {
       if (described === undefined || (told?.described === described && told.mux === mux)) continue;
       line.told[side] = { described, mux };
       const peer = mux ? { ...described.peer, rtcp_port: described.peer.port } : described.peer;
-      this.#context.relay.setPeer(endpointId(leg, i, side), peer).catch((error) => this.#trouble(error));
+      this.#context.relay.setPeer(line.ends[side].id, peer).catch((error) => this.#trouble(error));
     }
   }
 

@@ -7,6 +7,8 @@ import type { TransportLayer } from "../../sip/transport/transport.ts";
 import type { OwnUris } from "../own-uris.ts";
 import type { BindingStore } from "../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
+import type { CallMover } from "./moving/call-mover.ts";
+import type { Rung } from "./moving/move-machine.ts";
 import type { ProxiedDialogs } from "./moving/proxied-dialogs.ts";
 import type { ProxyForks } from "./proxy-forks.ts";
 import type { MediaParties, ProxyMedia } from "./proxy-media.ts";
@@ -29,6 +31,8 @@ export interface PassageWatcher {
   answered(leg: string): void;
   /** It was asked for credentials; the call comes again as another leg. */
   challenged(leg: string): void;
+  /** Its media goes over another trunk's path now; `took_ms`: since the verdict on the old one. */
+  moved(leg: string, to: Trunk, by: Rung, took_ms: number): void;
   /** `by`: whose request ended it. */
   ended(leg: string, by: Party, cause: string): void;
 }
@@ -44,6 +48,7 @@ export interface ProxyContext {
   readonly media: ProxyMedia;
   readonly forks: ProxyForks;
   readonly dialogs: ProxiedDialogs;
+  readonly mover: CallMover;
   readonly watcher: PassageWatcher;
 }
 

@@ -79,7 +79,9 @@ export class SipProxy {
 
   /** `dead`: a trunk that has just failed this very request, whatever its verdict. */
   #byRoute(tx: ServerTransaction, from: Party, dead: string | undefined): boolean {
+    const { mover } = this.#context;
     const request = copyRequest(tx.request);
+    mover.readdress(request);
     if (!takeHop(request)) {
       tx.respond(buildResponse(tx.request, 483));
       return true;
@@ -92,6 +94,10 @@ export class SipProxy {
     }
     const { target, skipped } = way;
     const initial = !isInDialog(tx.request);
+    if (offers(tx.request) && !initial && mover.isBusy(way.leg)) {
+      tx.respond(buildResponse(tx.request, 491));
+      return true;
+    }
     if (initial && this.#loops.isLoop(tx.request, request.uri)) {
       tx.respond(buildResponse(tx.request, 482));
       return true;
@@ -108,7 +114,10 @@ export class SipProxy {
       onFailed: () => {
         // The call may come back through here behind the trunk that fails: then it is taken up there.
         const failed = target.party.kind === "trunk" && dead === undefined ? target.party.trunk.id : undefined;
-        return failed !== undefined && this.#leadsOn(tx.request, failed) && this.#byRoute(tx, from, failed);
+        if (failed === undefined) return false;
+        // Or its call can move: an offer names the dead path's address, everything else goes by the other one.
+        const moves = !initial && !offers(tx.request) && mover.wayOut(way.leg, failed) !== undefined;
+        return (moves || this.#leadsOn(tx.request, failed)) && this.#byRoute(tx, from, failed);
       },
     });
     return true;
@@ -122,6 +131,7 @@ export class SipProxy {
   /** The ACK to a 2xx goes by itself, without a transaction (RFC 3261 §16.11). False when it is not ours to pass on. */
   onAck(ack: SipRequest, from: Party): boolean {
     const request = copyRequest(ack);
+    this.#context.mover.readdress(request);
     if (!takeHop(request)) return true;
     const way = this.#wayOf(request, from, undefined);
     if (way?.target === undefined) return way !== undefined;
@@ -141,6 +151,7 @@ export class SipProxy {
   trunkChanged(trunk: Trunk): void {
     if (isDown(trunk)) for (const running of [...this.#running]) running.trunkDown(trunk);
     else if (isSuspect(trunk)) for (const running of [...this.#running]) running.trunkSuspect(trunk);
+    this.#context.mover.trunkChanged(trunk);
   }
 
   #start(passage: {
@@ -204,16 +215,16 @@ export class SipProxy {
     if (route === undefined || (route.single && isFrom(route.token, from))) return undefined;
     const { leg } = route.token;
     const { skipped } = route;
-    const party = this.#partyOf(route.token, request);
+    const party = this.#partyOf(route.token, request, dead);
     if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
     const uri = party.kind === "phone" ? this.#contactInPlaceOf(request.uri, party) : undefined;
     return { leg, skipped, target: uri === undefined ? { party } : { party, uri } };
   }
 
-  #partyOf(own: OwnToken, request: SipRequest): Party | undefined {
-    const { trunks, transport, store } = this.#context;
+  #partyOf(own: OwnToken, request: SipRequest, dead: string | undefined): Party | undefined {
+    const { trunks, transport, store, mover } = this.#context;
     if (own.side.kind === "trunk") {
-      const trunk = trunks.get(own.side.trunk);
+      const trunk = mover.wayOut(own.leg, dead) ?? trunks.get(own.side.trunk);
       const flow = trunk?.towards(nextHost(request)) ?? trunk?.flow;
       return trunk === undefined || flow === undefined ? undefined : { kind: "trunk", trunk, flow };
     }
@@ -249,6 +260,11 @@ function nextHost(request: SipRequest): string {
   const top = topRoute(request);
   const uri = parseUri(top === undefined ? request.uri : (parseNameAddr(top)?.uri ?? ""));
   return uri === undefined ? "" : bareHost(uri.host);
+}
+
+/** Whether a request may carry an offer of its own (RFC 3261 §14.1, RFC 3311 §5.1). */
+function offers({ method, body }: SipRequest): boolean {
+  return method === "INVITE" || (method === "UPDATE" && body.length > 0);
 }
 
 /** Whether a token leads back to where the request came from. */

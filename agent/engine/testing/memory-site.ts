@@ -15,6 +15,7 @@ import type { Flow } from "../../sip/transport/flow.ts";
 import { MemoryNetwork } from "../../sip/transport/memory-network.ts";
 import { Admission } from "../admission.ts";
 import type { CallsPort } from "../calls/calls-port.ts";
+import type { CallFiles } from "../calls/moving/call-files.ts";
 import { assembleEngine, type EngineParts } from "../engine-parts.ts";
 import type { Path } from "../paths/path.ts";
 import type { BindingChange } from "../registrar/binding-store.ts";
@@ -24,6 +25,9 @@ import { MemoryPhone } from "./memory-phone.ts";
 
 export const BOX = "10.20.0.5";
 export const PBX = "10.40.0.10";
+/** The box's address on the cellular side, and what leads to the cloud from there. */
+export const BOX_LTE = "10.50.0.5";
+export const DETOUR = "cloud--lte";
 const PBX_PORT_HERE = 5062;
 
 /** The example site file with changes. */
@@ -62,9 +66,21 @@ export class NotedRelay implements Relay {
   }
 
   async unbridge(): Promise<void> {}
-  async play(): Promise<void> {}
-  async stop(): Promise<void> {}
-  async close(): Promise<void> {}
+
+  /** What is being played, by endpoint. */
+  readonly playing = new Set<string>();
+
+  async play(id: string): Promise<void> {
+    this.playing.add(id);
+  }
+
+  async stop(id: string): Promise<void> {
+    this.playing.delete(id);
+  }
+
+  async close(id: string): Promise<void> {
+    this.endpoints.delete(id);
+  }
 
   async closeCall(call_id: string): Promise<void> {
     this.closed.push(call_id);
@@ -87,6 +103,25 @@ export class NotedRelay implements Relay {
       silent_ms: this.silent_ms,
     }));
   }
+}
+
+/** Files that outlive the engine of a test, not the test. */
+export class NotedFiles implements CallFiles {
+  readonly made = new Map<string, string>();
+
+  changed(name: string, make: () => unknown): void {
+    this.made.set(name, JSON.stringify(make()));
+  }
+
+  remove(name: string): void {
+    this.made.delete(name);
+  }
+
+  load(): readonly unknown[] {
+    return [...this.made.values()].map((text) => JSON.parse(text) as unknown);
+  }
+
+  close(): void {}
 }
 
 /** Calls that the box would own: noted, and answered with a status that tells which way they came. */
@@ -129,6 +164,10 @@ export interface MemorySite {
   setMode(mode: Mode): void;
   /** Sets the PBX's trunk and tells the engine. */
   setTrunk(state: HealthState): void;
+  /** The same for the way to it over LTE, which is down at first. */
+  setDetour(state: HealthState): void;
+  /** What became of forwarded calls, in words: `moved … by …`, `ended by …: …`. */
+  readonly told: string[];
   /** Servers that phones named while there is no site file. */
   readonly learned: string[];
   /** What the watcher of forwarded calls was told, in order. */
@@ -158,8 +197,9 @@ export async function memorySite(
     () => {},
   );
   let mode: Mode = "normal";
-  let state: HealthState = "up";
-  const health = () => ({ state, since_ms: 0, evidence: [] });
+  const states = { wan: "up", lte: "down" } as Record<"wan" | "lte", HealthState>;
+  const told: string[] = [];
+  const files = new NotedFiles();
 
   const build = async () => {
     const transport = network.transport();
@@ -169,54 +209,56 @@ export async function memorySite(
     for (const protocol of ["udp", "tcp"] as const) {
       await transport.listen({ protocol, address: BOX, port: lan?.sip_port ?? 5060 });
     }
-    await transport.listen({ protocol: "udp", address: BOX, port: PBX_PORT_HERE });
-    const path: Path = {
-      id: "wan",
-      kind: "wan",
-      get health() {
-        return health();
-      },
-      localAddress: BOX,
-      rtt_ms: 10,
-      loss_percent: 0,
-      locate: async () => ({ hops: [], stale_since_wall: undefined }),
-      known: () => ({ hops: [], stale_since_wall: undefined }),
-      suspect: () => {},
-    };
     const profile = config.carrier_profiles[0];
     if (profile === undefined) throw new Error("the example site file has no carrier profile");
-    const flow = transport.flowTo({
-      protocol: "udp",
-      address: PBX,
-      port: 5060,
-      local_address: BOX,
-      local_port: PBX_PORT_HERE,
-    });
-    const trunk: Trunk = {
-      id: "cloud",
-      kind: "pbx",
-      path,
-      roles: ["emergency"],
-      domain: "pbx.example",
-      profile,
-      get health() {
-        return health();
-      },
-      flow,
-      registration: undefined,
-      credentials: undefined,
-      first_response_p99_ms: undefined,
-      contact: (user) => `sip:${user}@${BOX}:${PBX_PORT_HERE}`,
-      local: { address: BOX, port: PBX_PORT_HERE },
-      observe: (observation) => void observed.push(observation),
-      alternative: () => undefined,
-      towards: () => undefined,
+    const pbxOver = async (id: string, over: "wan" | "lte", address: string): Promise<Trunk> => {
+      await transport.listen({ protocol: "udp", address, port: PBX_PORT_HERE });
+      const health = () => ({ state: states[over], since_ms: 0, evidence: [] });
+      const path: Path = {
+        id: over,
+        kind: over,
+        get health() {
+          return health();
+        },
+        localAddress: address,
+        rtt_ms: 10,
+        loss_percent: 0,
+        locate: async () => ({ hops: [], stale_since_wall: undefined }),
+        known: () => ({ hops: [], stale_since_wall: undefined }),
+        suspect: () => {},
+      };
+      return {
+        id,
+        kind: "pbx",
+        path,
+        roles: ["emergency"],
+        domain: "pbx.example",
+        profile,
+        get health() {
+          return health();
+        },
+        flow: transport.flowTo({
+          ...{ protocol: "udp", address: PBX, port: 5060, local_address: address, local_port: PBX_PORT_HERE },
+        }),
+        registration: undefined,
+        credentials: undefined,
+        first_response_p99_ms: undefined,
+        contact: (user) => `sip:${user}@${address}:${PBX_PORT_HERE}`,
+        local: { address, port: PBX_PORT_HERE },
+        observe: (observation) => void observed.push(observation),
+        alternative: () => undefined,
+        towards: () => undefined,
+      };
     };
+    const trunk = await pbxOver("cloud", "wan", BOX);
+    const detour = await pbxOver(DETOUR, "lte", BOX_LTE);
     const trunks: Trunks = {
-      get: (id) => (id === trunk.id ? trunk : undefined),
+      get: (id) => [trunk, detour].find((each) => each.id === id),
       all: () => [trunk],
-      pbxs: () => (health().state === "down" ? [] : [trunk]),
-      of: (from) => (from.local.port === PBX_PORT_HERE && from.remote.address === PBX ? trunk : undefined),
+      pbxs: () => (states.wan === "down" ? [] : [trunk]),
+      detour: () => detour,
+      of: ({ local, remote }) =>
+        local.port !== PBX_PORT_HERE || remote.address !== PBX ? undefined : local.address === BOX ? trunk : detour,
       onChange: () => {},
     };
     const parts = assembleEngine({
@@ -234,8 +276,14 @@ export async function memorySite(
         ringing() {},
         answered: () => void watched.push("answered"),
         challenged() {},
-        ended: () => void watched.push("ended"),
+        moved: (_, to, by) => void told.push(`moved ${to.id} by ${by}`),
+        ended: (_, by, cause) => {
+          watched.push("ended");
+          told.push(`ended by ${by.kind}: ${cause}`);
+        },
       },
+      files,
+      call_moves: [],
       ...(options.unconfigured === undefined
         ? {}
         : {
@@ -253,8 +301,9 @@ export async function memorySite(
       onBinding: (change) => void changes.push(change),
       calls: () => calls,
     });
+    parts.mover.resume();
     if (options.open !== false) parts.core.open();
-    return { transport, parts, trunk };
+    return { transport, parts, trunk, detour };
   };
 
   let engine = await build();
@@ -289,9 +338,14 @@ export async function memorySite(
       engine.parts.registrar.modeChanged();
     },
     setTrunk(to) {
-      state = to;
+      states.wan = to;
       engine.parts.core.trunkChanged(engine.trunk);
     },
+    setDetour(to) {
+      states.lte = to;
+      engine.parts.core.trunkChanged(engine.detour);
+    },
+    told,
     phone: (user, address, { password } = {}) => MemoryPhone.start(network, clock, user, address, BOX, password ?? ""),
     pass,
     async restart() {

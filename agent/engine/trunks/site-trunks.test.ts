@@ -118,7 +118,7 @@ async function world(config: SiteConfig, learned: Record<string, number> = {}) {
     await trunks.close();
   });
   const get = (id: string) => {
-    const trunk = trunks.get(id);
+    const trunk = trunks.all().find((each) => each.id === id);
     if (trunk === undefined) throw new Error(id);
     return trunk;
   };

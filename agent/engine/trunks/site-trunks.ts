@@ -11,6 +11,7 @@ import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
 import type { SitePaths } from "../paths/site-paths.ts";
 import { trunkPolicy } from "../tls-policies.ts";
+import { Detour, type DetourPorts, detourPath, freePort } from "./detour.ts";
 import {
   NO_CHOICE,
   type PbxChoice,
@@ -54,6 +55,7 @@ export const PLAIN_PROFILE: CarrierProfile = {
 export class SiteTrunks implements Trunks {
   readonly #context: SiteTrunksContext;
   readonly #trunks: readonly SipTrunk[];
+  readonly #detours: readonly Detour[];
   readonly #listeners: ((trunk: Trunk) => void)[] = [];
   readonly #available = new Map<string, Availability>();
   readonly #choice: Runner<PbxChoice, PbxChoiceInput, PbxChoiceEffect>;
@@ -69,10 +71,12 @@ export class SiteTrunks implements Trunks {
     this.#choice = new Runner(pbxChoice({ hold_down_ms, hold_down_max_ms }), NO_CHOICE, (effect) =>
       this.#perform(effect),
     );
-    this.#trunks = settingsOf(context.config, context.first_response_p99_ms).flatMap(({ path, ...setting }) => {
+    const ports = { clock, log, transport, transactions, random };
+    const settings = settingsOf(context.config, context.first_response_p99_ms);
+    this.#detours = detoursOf(context.config, settings, paths, ports);
+    this.#trunks = settings.flatMap(({ path, ...setting }) => {
       const over = paths.get(path);
       if (over === undefined) return [];
-      const ports = { clock, log, transport, transactions, random };
       return [
         new SipTrunk(setting, over, ports, {
           changed: (trunk, from) => this.#changed(trunk, from),
@@ -96,34 +100,43 @@ export class SiteTrunks implements Trunks {
     this.#choose();
     const { transport, paths } = this.#context;
     paths.onChange((path) => {
-      for (const trunk of this.#trunks) if (trunk.path.id === path.id) trunk.pathChanged();
+      for (const trunk of [...this.#trunks, ...this.#detours]) if (trunk.path.id === path.id) trunk.pathChanged();
       this.#choose();
     });
     transport.onFlowClosed((flow, error) => {
-      for (const trunk of this.#trunks) trunk.flowClosed(flow, error);
+      for (const trunk of [...this.#trunks, ...this.#detours]) trunk.flowClosed(flow, error);
     });
-    for (const trunk of this.#trunks) trunk.start();
+    for (const trunk of [...this.#trunks, ...this.#detours]) trunk.start();
   }
 
   async close(): Promise<void> {
     this.#choiceTimer?.cancel();
-    await Promise.all(this.#trunks.map((trunk) => trunk.close()));
+    await Promise.all([...this.#trunks, ...this.#detours].map((trunk) => trunk.close()));
   }
 
-  get(id: string): SipTrunk | undefined {
-    return this.#trunks.find((trunk) => trunk.id === id);
+  get(id: string): SipTrunk | Detour | undefined {
+    return this.#trunks.find((trunk) => trunk.id === id) ?? this.#detours.find((detour) => detour.id === id);
+  }
+
+  detour(id: string): Detour | undefined {
+    return this.#detours.find((detour) => detour.of === id);
   }
 
   all(): readonly SipTrunk[] {
     return this.#trunks;
   }
 
-  of(flow: Flow): SipTrunk | undefined {
-    return this.#trunks.find((trunk) => trunk.owns(flow));
+  /** Those on one path, detours too. */
+  over(path: string): readonly Trunk[] {
+    return [...this.#trunks, ...this.#detours].filter((trunk) => trunk.path.id === path);
+  }
+
+  of(flow: Flow): SipTrunk | Detour | undefined {
+    return this.#trunks.find((trunk) => trunk.owns(flow)) ?? this.#detours.find((detour) => detour.owns(flow));
   }
 
   pbxs(): readonly SipTrunk[] {
-    return pbxOrder(this.#choice.state).flatMap((id) => this.get(id) ?? []);
+    return pbxOrder(this.#choice.state).flatMap((id) => this.#trunks.find((trunk) => trunk.id === id) ?? []);
   }
 
   /** Asked before the site goes back to a PBX target that it prefers. */
@@ -191,6 +204,29 @@ export class SiteTrunks implements Trunks {
     const { evidence } = trunk.health;
     record(events("trunk.availability", id, { id, from, to, since_wall: clock.wall(), evidence }));
   }
+}
+
+/** One for each trunk that has another path to leave by, on a local port of its own there. */
+function detoursOf(
+  config: SiteConfig,
+  settings: readonly (TrunkSetting & { readonly path: string })[],
+  paths: SitePaths,
+  ports: DetourPorts,
+): readonly Detour[] {
+  const taken = new Map<string, Set<number>>();
+  const takenOn = (path: string) => {
+    const known = taken.get(path) ?? new Set(settings.flatMap((each) => (each.path === path ? [each.local_port] : [])));
+    taken.set(path, known);
+    return known;
+  };
+  return settings.flatMap(({ path, ...setting }) => {
+    const other = detourPath(config, { id: setting.id, path });
+    const [own, over] = [paths.get(path), other === undefined ? undefined : paths.get(other)];
+    if (own === undefined || over === undefined) return [];
+    const port = freePort(setting.local_port, takenOn(over.id));
+    takenOn(over.id).add(port);
+    return [new Detour(setting, own, over, port, ports)];
+  });
 }
 
 /** PBX targets first, each with its default local port. */

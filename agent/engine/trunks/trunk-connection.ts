@@ -38,6 +38,8 @@ export interface ConnectionPorts {
   };
   /** Keep a NAT's bindings open over UDP too, because calls are to come in. Connections are always kept. */
   readonly keep_alive: boolean;
+  /** No standing connection: it is made when a flow is asked for. */
+  readonly on_demand?: boolean;
   /** There is a flow, and it is not the one before. */
   connected(): void;
   /** The flow is gone, and what was registered over it. */
@@ -110,7 +112,7 @@ export class TrunkConnection {
 
   /** A TCP connection that was lost is made anew by asking for it: a call does not wait for the timer. */
   get flow(): Flow | undefined {
-    if (this.#flow?.closed === true) this.connect();
+    if (this.#flow?.closed === true || (this.#flow === undefined && this.#ports.on_demand)) this.connect();
     return this.#flow;
   }
 
@@ -280,6 +282,7 @@ export class TrunkConnection {
     if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
     this.#ports.lost();
     if (error !== undefined) this.#ports.failed(flow.protocol, error);
+    if (this.#ports.on_demand) return;
     // A server that was never reached, or no longer is: another may be, and nobody need wait for that.
     if (error !== undefined && this.#hop !== undefined && this.hasChoice) {
       const next = inOrder(this.#list, this.#ports.clock.now()).find(
@@ -368,7 +371,7 @@ export class TrunkConnection {
     const hop = this.#hop;
     // The server in use is kept while the name still has it.
     if (hop !== undefined && !hops.some((each) => sameHop(each, hop))) this.#use(inOrder(this.#list, clock.now())[0]);
-    else if (this.#flow === undefined) this.connect();
+    else if (this.#flow === undefined && this.#ports.on_demand !== true) this.connect();
   }
 
   #reconnectIn(longest_ms: number): void {

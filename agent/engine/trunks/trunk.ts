@@ -41,6 +41,7 @@ export interface Trunk {
 }
 
 export interface Trunks {
+  /** Detours too. */
   get(id: string): Trunk | undefined;
   /** PBX targets and trunks in configured order. */
   all(): readonly Trunk[];
@@ -49,6 +50,8 @@ export interface Trunks {
    * for the hold-down and the site's policy.
    */
   pbxs(): readonly Trunk[];
+  /** The same peer over another path, for calls that are up when the trunk's own path dies; undefined where there is none. */
+  detour(id: string): Trunk | undefined;
   /** Which trunk a request came from, by the local socket it arrived on and its source; undefined for a stranger. */
   of(flow: Flow): Trunk | undefined;
   onChange(listener: (trunk: Trunk) => void): void;

@@ -44,6 +44,7 @@ const engine: EngineStatus = {
   emergency: { state: "ready", reason: "", checks: [], routes: ["cloud"] },
   site_location_lines: [],
   callback_until_wall: undefined,
+  call_moves: [],
   drill: undefined,
   alarms: [],
   counters: { requests: 7 },

@@ -28,6 +28,7 @@ const engine: EngineStatus = {
   emergency: { state: "ready", reason: "", checks: [], routes: [] },
   site_location_lines: [],
   callback_until_wall: undefined,
+  call_moves: [],
   drill: undefined,
   alarms: [],
   counters: {},

@@ -48,6 +48,7 @@ export class SnapshotKeeper {
       bindings_wall,
       token_key,
       names = {},
+      call_moves = [],
     } = this.#snapshot ?? {};
     this.#snapshot = {
       v: 1,
@@ -62,6 +63,7 @@ export class SnapshotKeeper {
       bindings_wall,
       token_key,
       names,
+      call_moves,
     };
     this.#write();
     return this.#snapshot;
@@ -82,9 +84,14 @@ export class SnapshotKeeper {
     this.#soon(this.#writtenAt + BINDINGS_EVERY_MS - this.#options.clock.now());
   }
 
-  learned({ first_response_p99_ms, names }: Telemetry["engine.learned"]): void {
+  learned({ first_response_p99_ms, names, call_moves = [] }: Telemetry["engine.learned"]): void {
     if (this.#snapshot === undefined) return;
-    this.#snapshot = { ...this.#snapshot, first_response_p99_ms, ...(names === undefined ? {} : { names }) };
+    this.#snapshot = {
+      ...this.#snapshot,
+      first_response_p99_ms,
+      call_moves,
+      ...(names === undefined ? {} : { names }),
+    };
     this.#soon(BINDINGS_EVERY_MS);
   }
 

@@ -19,6 +19,7 @@ const ENGINE: EngineStatus = {
   emergency: { state: "ready", reason: "", checks: [], routes: [] },
   site_location_lines: [],
   callback_until_wall: undefined,
+  call_moves: [],
   drill: undefined,
   alarms: [{ code: "path.down", subject: "lte", severity: "major", detail: "", since_wall: 1 }],
   counters: {},

@@ -5,6 +5,7 @@ import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
+import { runningCalls } from "./running-calls.ts";
 import { sippAlone } from "./sipp-alone.ts";
 import { transparency } from "./transparency/index.ts";
 
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   ...brokenBox,
   ...goingAndComingBack,
   ...emergencyWeather,
+  ...runningCalls,
 ];
 
 /** Those that `npm test` plays. */

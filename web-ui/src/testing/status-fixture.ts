@@ -79,6 +79,7 @@ export function engineFixture(changes: Partial<EngineStatus> = {}): EngineStatus
     },
     site_location_lines: SITE_LINES,
     callback_until_wall: undefined,
+    call_moves: [],
     drill: undefined,
     alarms: [],
     counters: {},

@@ -97,6 +97,14 @@ describe("events in words", () => {
     expect(JSON.stringify(rows)).not.toContain("3035559999");
   });
 
+  test("a running call that moved says where to and how fast", () => {
+    const moved = { ...call, path: "lte", from_path: "wan", by: "reinvite", took_ms: 120 } as const;
+    expect(row("call.moved", moved)).toMatchObject({
+      tone: "good",
+      text: expect.stringContaining("lte within 120 ms"),
+    });
+  });
+
   test("why a path went down stands beside it", () => {
     const evidence = [
       { source: "carrier", verdict: "good", detail: "link up", at_wall: NOW },

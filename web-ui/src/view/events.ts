@@ -73,8 +73,16 @@ function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Tol
     }
     case "call.started":
     case "call.answered":
+    case "call.moved":
     case "call.ended": {
       const parties = { caller: who(event.data.caller), callee: who(event.data.callee) };
+      if (event.type === "call.moved") {
+        const { path, took_ms } = event.data;
+        return {
+          text: t("event.call.moved", { ...parties, path: path ?? "", ms: at.words.number(took_ms) }),
+          tone: "good",
+        };
+      }
       if (event.type !== "call.ended") return { text: t(`event.${event.type}`, parties) };
       const duration = at.words.duration(event.data.duration_ms);
       return { text: t("event.call.ended", { ...parties, duration }), detail: event.data.cause };

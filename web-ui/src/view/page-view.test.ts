@@ -510,10 +510,23 @@ describe("paths and trunks", () => {
     });
     expect(trunks).toMatchObject({
       value: [
-        { kind: "Cloud PBX", facts: "over wan, first answer within 48 ms (99 of 100 calls)" },
+        {
+          kind: "Cloud PBX",
+          facts:
+            "over wan, first answer within 48 ms (99 of 100 calls), not known yet whether running calls can move to another path",
+        },
         { facts: "over lte, 911, main number, registered" },
       ],
     });
+  });
+
+  test("what a PBX permits for running calls: the best word that is known", () => {
+    const refused = { trunk: "cloud", rung: "reinvite", outcome: "refused", status: 403, at_wall: NOW } as const;
+    const proven = { trunk: "cloud", rung: "replaces", outcome: "permitted", at_wall: NOW } as const;
+    const facts = (call_moves: EngineStatus["call_moves"]) =>
+      JSON.stringify(stateOf(statusFixture(engineFixture({ call_moves }))).trunks);
+    expect(facts([refused])).toContain("running calls cannot move to another path: refused with 403");
+    expect(facts([refused, proven])).toContain("running calls move to another path: works");
   });
 });
 

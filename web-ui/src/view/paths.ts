@@ -1,5 +1,5 @@
 import type { Evidence } from "../../../agent/base/events.ts";
-import type { HostStatus, PathStatus, StatusDocument, TrunkStatus } from "../../../agent/base/status.ts";
+import type { EngineStatus, HostStatus, PathStatus, StatusDocument, TrunkStatus } from "../../../agent/base/status.ts";
 import type { At } from "./page-view.ts";
 import { type EngineOr, HEALTH_TONE, type Known, known, sinceText, type Tone, type UnknownSince } from "./text.ts";
 
@@ -35,11 +35,11 @@ export function pathRows(engine: EngineOr, at: At): Known<readonly HealthRow[]> 
 }
 
 export function trunkRows(engine: EngineOr, at: At): Known<readonly HealthRow[]> {
-  return known(engine, at, ({ trunks }) =>
+  return known(engine, at, ({ trunks, call_moves }) =>
     trunks.map((trunk) => ({
       ...common(trunk, at),
       kind: at.words.named("trunk.", trunk.kind),
-      facts: trunkFacts(trunk, at),
+      facts: [trunkFacts(trunk, at), movesFact(trunk, call_moves, at)].filter((fact) => fact !== "").join(", "),
     })),
   );
 }
@@ -81,6 +81,16 @@ function trunkFacts({ path, roles, registered, first_response_p99_ms: p99 }: Tru
   if (registered !== undefined) facts.push(t(registered ? "paths.registered" : "paths.unregistered"));
   if (p99 !== undefined) facts.push(t("paths.first_response", { ms: words.number(p99) }));
   return facts.join(", ");
+}
+
+/** Whether a call that is up outlives the path: the best word there is, and how old it is. */
+function movesFact({ id, kind }: TrunkStatus, moves: EngineStatus["call_moves"], { words, now_wall }: At): string {
+  const known = moves.filter(({ trunk }) => trunk === id);
+  const best =
+    known.find(({ outcome }) => outcome === "permitted") ?? known.toSorted((a, b) => b.at_wall - a.at_wall)[0];
+  if (best === undefined) return kind === "pbx" ? words.t("paths.moves.unknown") : "";
+  const time = words.time(best.at_wall, now_wall);
+  return words.t(`paths.moves.${best.outcome}`, { time, status: words.number(best.status ?? 0) });
 }
 
 export interface BoxView {

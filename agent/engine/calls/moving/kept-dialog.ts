@@ -190,3 +190,15 @@ function withTarget(kept: KeptDialog, way: Way, method: string, contact: string 
     ? { ...kept, near: { ...kept.near, remoteTarget: target } }
     : { ...kept, far: { ...kept.far, remoteTarget: target } };
 }
+
+/**
+ * The other passage of a call between two phones of this box (phone → box → PBX → box → phone): the same dialog, seen
+ * from the other end. Undefined where a B2BUA has made two calls of it, or the other phone is elsewhere.
+ */
+export function pairOf({ leg, near }: KeptDialog, all: Iterable<KeptDialog>): KeptDialog | undefined {
+  for (const other of all) {
+    if (other.leg === leg || other.near.callId !== near.callId) continue;
+    if (other.near.localTag === near.remoteTag && other.near.remoteTag === near.localTag) return other;
+  }
+  return undefined;
+}

@@ -224,6 +224,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         get: (id) => trunks.find((trunk) => trunk.id === id),
         all: () => trunks,
         pbxs: () => trunks.filter(({ kind }) => kind === "pbx"),
+        detour: () => undefined,
         of,
         onChange: () => {},
       },

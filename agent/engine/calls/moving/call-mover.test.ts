@@ -1,0 +1,288 @@
+import { describe, expect, test } from "vitest";
+import { ha1Of } from "../../../sip/auth/digest.ts";
+import { buildResponse } from "../../../sip/messages/build.ts";
+import { cseqOf, header, headerList } from "../../../sip/messages/headers.ts";
+import type { SipRequest } from "../../../sip/messages/message.ts";
+import { readSdp, sdpOf } from "../../../sip/messages/sdp.ts";
+import type { ServerTransaction } from "../../../sip/transactions/server-transaction.ts";
+import { MemoryPhone, sdp } from "../../testing/memory-phone.ts";
+import { BOX, BOX_LTE, DETOUR, memorySite, PBX, siteConfig } from "../../testing/memory-site.ts";
+
+const FAR = "10.30.0.200";
+
+/** 101 of this site and 200, which the cloud reaches elsewhere, talk through the cloud. */
+async function talking(called: "far" | "phone" = "far") {
+  const config = siteConfig((change) => {
+    for (const extension of change.extensions)
+      extension.ha1_md5 = ha1Of("MD5", extension.username, "pbx.example", "pw");
+  });
+  const site = await memorySite({ config });
+  const alice = await site.phone("101", "10.20.0.101");
+  const far = await MemoryPhone.start(site.network, site.clock, "200", FAR, PBX, "");
+  site.pbx.contacts.set("200", [{ uri: far.contact, path: [], value: `<${far.contact}>` }]);
+  void alice.register();
+  await site.pass(20);
+  const [caller, callee] = called === "far" ? [alice, far] : [far, alice];
+  const invite = caller.inviteRequest(callee.user);
+  const answer = caller.send(invite);
+  await site.pass(20);
+  const tx = waiting(callee);
+  callee.respond(tx, 200, sdp(callee.address, 40_000));
+  await site.pass(20);
+  const ok = await answer;
+  caller.ack(invite, ok);
+  await site.pass(20);
+  const [kept] = site.parts.dialogs.all();
+  if (kept === undefined) throw new Error("the call is not kept");
+  const dialogs = { caller: caller.dialogOf(invite, ok), callee: callee.dialogFrom(tx.request) };
+  const ofAlice = called === "far" ? dialogs.caller : dialogs.callee;
+  const ofFar = called === "far" ? dialogs.callee : dialogs.caller;
+  const cut = async (lte: "up" | "down" = "up") => {
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setDetour(lte);
+    site.setTrunk("down");
+    await site.pass(20);
+  };
+  const heal = async () => {
+    site.network.setPaths(BOX, PBX, {});
+    site.network.setPaths(BOX, PBX, { cut: "none" });
+    site.setTrunk("up");
+    await site.pass(20);
+  };
+  return { site, alice, far, kept, ofAlice, ofFar, cut, heal, invite };
+}
+
+function waiting(phone: MemoryPhone): ServerTransaction {
+  const tx = phone.pending.at(-1);
+  if (tx === undefined) throw new Error(`${phone.user} was not asked`);
+  return tx;
+}
+
+const lastOf = (phone: MemoryPhone, method: string): SipRequest | undefined =>
+  phone.received.findLast((each): each is SipRequest => each.kind === "request" && each.method === method);
+
+describe("a running call through the cloud whose WAN dies", () => {
+  test.each(["far", "phone"] as const)("goes on over LTE, the %s having been called", async (called) => {
+    const { site, alice, far, kept, ofAlice, cut } = await talking(called);
+    await cut();
+    const asked = waiting(far).request;
+    const before = kept.out.sent ?? 0;
+    expect(asked).toMatchObject({ method: "INVITE", uri: far.contact });
+    expect(header(asked, "Call-ID")).toBe(kept.far.callId);
+    expect(cseqOf(asked)?.seq).toBe(before + 1);
+    expect(header(asked, "Contact")).toContain(`@${BOX_LTE}:5062`);
+    const offer = readSdp(sdpOf(asked) ?? "");
+    expect(offer.media[0]?.address).toBe(BOX_LTE);
+    expect(offer.origin?.sessionVersion).toBe("2");
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(cseqOf(far.acks.at(-1) ?? asked)?.seq).toBe(before + 1);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+    const [phoneEnd, trunkEnd] = site.relay.bridges.at(-1) ?? ["", ""];
+    expect(site.relay.endpoints.get(trunkEnd)).toMatchObject({
+      local_address: BOX_LTE,
+      peer: { address: FAR, port: 40_000 },
+    });
+    expect(site.relay.endpoints.get(phoneEnd)?.local_address).toBe(BOX);
+    // The old port on the WAN is given back, and the phone was asked nothing.
+    expect(site.relay.endpoints.size).toBe(2);
+    expect(lastOf(alice, "INVITE")).toBe(called === "phone" ? alice.pending[0]?.request : undefined);
+    // Its BYE goes by LTE, numbered behind the box's own.
+    const bye = alice.inDialog(ofAlice, "BYE");
+    const answer = alice.send(bye);
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    expect(cseqOf(await answer)).toEqual(cseqOf(bye));
+    expect(cseqOf(lastOf(far, "BYE") ?? bye)?.seq).toBeGreaterThan(before + 1);
+    expect(site.relay.endpoints.size).toBe(0);
+    expect(site.parts.dialogs.size).toBe(0);
+  });
+
+  test("is held and told where the PBX refuses, and resumed when the WAN is back", async () => {
+    const { site, alice, far, ofAlice, cut, heal } = await talking();
+    await cut();
+    far.respond(waiting(far), 403);
+    await site.pass(20);
+    expect([...site.relay.playing]).toEqual([expect.stringContaining("-0-phone")]);
+    expect(site.parts.permissions.all()).toMatchObject([{ trunk: "cloud", outcome: "refused", status: 403 }]);
+    await heal();
+    expect(site.relay.playing.size).toBe(0);
+    // The far end is asked whether it is still there; it is.
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    const answer = alice.send(alice.inDialog(ofAlice, "BYE"));
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    expect(lastOf(far, "BYE")).toBeDefined();
+  });
+
+  test("is held while LTE is away too, and moves as soon as that comes up", async () => {
+    const { site, far, cut } = await talking();
+    await cut("down");
+    expect(site.relay.playing.size).toBe(1);
+    site.setDetour("up");
+    await site.pass(20);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+    expect(site.relay.playing.size).toBe(0);
+  });
+
+  test("is over for the phone when the far end has hung up into the dead path", async () => {
+    const { site, alice, far, cut } = await talking();
+    await cut();
+    far.respond(waiting(far), 481);
+    await site.pass(20);
+    expect(lastOf(alice, "BYE")).toBeDefined();
+    expect(site.told.at(-1)).toBe("ended by trunk: the far end has ended the call");
+    expect(site.relay.endpoints.size).toBe(0);
+  });
+
+  test("is ended when its far end hangs up after the move: silence, and no dialog there", async () => {
+    const { site, alice, far, cut } = await talking();
+    await cut();
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    site.relay.silent_ms = 1200;
+    const asked = far.pending.length;
+    await site.pass(1500);
+    expect(far.pending.length).toBe(asked + 1);
+    far.respond(waiting(far), 481);
+    await site.pass(20);
+    expect(lastOf(alice, "BYE")).toBeDefined();
+    expect(site.parts.dialogs.size).toBe(0);
+  });
+
+  test("that is on hold is asked ever less often", async () => {
+    const { site, far, cut } = await talking();
+    far.onRequest = (tx) => far.respond(tx, 200, sdp(FAR, 40_000));
+    await cut();
+    site.relay.silent_ms = 60_000;
+    const count = () => far.received.filter((each) => each.kind === "request" && each.method === "INVITE").length;
+    await site.pass(5_000);
+    const early = count();
+    await site.pass(60_000);
+    expect(count() - early).toBeLessThanOrEqual(3);
+    expect(site.parts.dialogs.size).toBe(1);
+  });
+
+  test("answers the PBX's challenge with the phone's provisioned secret", async () => {
+    const { site, far, cut } = await talking();
+    site.pbx.intercept = (tx) => {
+      if (tx.request.method !== "INVITE" || header(tx.request, "Proxy-Authorization") !== undefined) return false;
+      const value = 'Digest realm="pbx.example", nonce="n", qop="auth", algorithm=MD5';
+      tx.respond(buildResponse(tx.request, 407, { headers: [{ name: "Proxy-Authenticate", value }] }));
+      return true;
+    };
+    await cut();
+    const asked = waiting(far).request;
+    expect(header(asked, "Proxy-Authorization")).toContain('username="101"');
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(header(far.acks.at(-1) ?? asked, "Proxy-Authorization")).toContain('username="101"');
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+  });
+
+  test("has an offer of the phone wait while the box's own is open, and numbers it behind", async () => {
+    const { site, alice, far, ofAlice, cut } = await talking();
+    await cut();
+    const early = alice.send(alice.inDialog(ofAlice, "INVITE", sdp(alice.address, 30_000)));
+    await site.pass(20);
+    expect((await early).status).toBe(491);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    const hold = alice.inDialog(ofAlice, "INVITE", sdp(alice.address, 30_000).replace("sendrecv", "sendonly"));
+    const answer = alice.send(hold);
+    await site.pass(20);
+    const { request } = waiting(far);
+    expect(cseqOf(request)?.seq).toBe((cseqOf(hold)?.seq ?? 0) + 1);
+    const seen = readSdp(sdpOf(request) ?? "");
+    expect(seen).toMatchObject({
+      origin: { sessionVersion: "2" },
+      media: [{ address: BOX_LTE, direction: "sendonly" }],
+    });
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    expect(readSdp(sdpOf(await answer) ?? "").media[0]?.address).toBe(BOX);
+  });
+
+  test("met by an offer of the far end asks again", async () => {
+    const { site, far, cut } = await talking();
+    await cut();
+    far.respond(waiting(far), 491);
+    await site.pass(2_100);
+    expect(far.pending.length).toBeGreaterThan(2);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+  });
+
+  test("stays where it is when the WAN returns, and the far end's BYE by the old way reaches the phone", async () => {
+    const { site, alice, far, ofFar, cut, heal } = await talking();
+    await cut();
+    const contact = headerList(waiting(far).request, "Contact")[0] ?? "";
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    const told = site.told.length;
+    await heal();
+    expect(site.told.length).toBe(told);
+    const target = contact.slice(1, -1);
+    const answer = far.send(far.inDialog({ ...ofFar, target }, "BYE"));
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    expect(lastOf(alice, "BYE")?.uri).toBe(alice.contact);
+  });
+
+  test("is known to a restarted engine: the phone's BYE goes by LTE, numbered right", async () => {
+    const { site, alice, far, ofAlice, cut } = await talking();
+    await cut();
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    const moved = cseqOf(waiting(far).request)?.seq ?? 0;
+    await site.restart();
+    const answer = alice.send(alice.inDialog(ofAlice, "BYE"));
+    await site.pass(20);
+    expect((await answer).status).toBe(200);
+    expect(cseqOf(lastOf(far, "BYE") ?? alice.inDialog(ofAlice, "BYE"))?.seq).toBe(moved + 1);
+    expect(site.relay.closed).toHaveLength(1);
+  });
+
+  test("is moved by a restarted engine", async () => {
+    const { site, far, cut } = await talking();
+    await site.restart();
+    await cut();
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+    expect(site.relay.bridges.at(-1)?.[0]).toContain("-0-phone");
+  });
+});
+
+describe("a call between two phones of the box through the cloud", () => {
+  test("is joined in the box when the WAN dies, and nothing is asked of anybody", async () => {
+    const site = await memorySite();
+    const alice = await site.phone("101", "10.20.0.101");
+    const bob = await site.phone("102", "10.20.0.102");
+    void alice.register();
+    void bob.register();
+    await site.pass(20);
+    const invite = alice.inviteRequest("102");
+    const answer = alice.send(invite);
+    await site.pass(20);
+    bob.respond(waiting(bob), 200, sdp(bob.address, 40_000));
+    await site.pass(20);
+    alice.ack(invite, await answer);
+    await site.pass(20);
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setDetour("up");
+    site.setTrunk("down");
+    await site.pass(20);
+    const [one = "", other = ""] = site.relay.bridges.at(-1) ?? [];
+    expect(
+      [site.relay.endpoints.get(one)?.peer?.address, site.relay.endpoints.get(other)?.peer?.address].sort(),
+    ).toEqual([alice.address, bob.address]);
+    expect(bob.pending).toHaveLength(1);
+    expect(site.relay.playing.size).toBe(0);
+  });
+});

@@ -1,0 +1,480 @@
+import { type Clock, every, type Timer } from "../../../base/clock.ts";
+import type { SiteConfig } from "../../../base/config/schema.ts";
+import { Runner } from "../../../base/fsm.ts";
+import type { Log } from "../../../base/log.ts";
+import { UNTIL_STOPPED } from "../../../media/relay.ts";
+import { newRequest } from "../../../sip/dialogs/dialog.ts";
+import type { SipRequest } from "../../../sip/messages/message.ts";
+import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
+import { readSdp } from "../../../sip/messages/sdp.ts";
+import { parseUri, userOf } from "../../../sip/messages/uri.ts";
+import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
+import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
+import type { TransportLayer } from "../../../sip/transport/transport.ts";
+import { topRoute } from "../../forwarding.ts";
+import type { OwnUris } from "../../own-uris.ts";
+import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
+import type { BindingStore } from "../../registrar/binding-store.ts";
+import type { Trunk, Trunks } from "../../trunks/trunk.ts";
+import { announcementCodec } from "../call-media.ts";
+import { answererFor } from "../credentials.ts";
+import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
+import { type Party, type PassageWatcher, phoneParty } from "../proxy-parties.ts";
+import type { CallFiles } from "./call-files.ts";
+import { isKeptCall, type KeptCall } from "./kept-call.ts";
+import { type KeptDialog, pairOf } from "./kept-dialog.ts";
+import {
+  isBusy,
+  type MoveEffect,
+  type MoveInput,
+  type MoveState,
+  moving,
+  type Rung,
+  settledOn,
+} from "./move-machine.ts";
+import { nextIn, offerOf, reInvite } from "./own-request.ts";
+import type { Permissions } from "./permissions.ts";
+import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
+
+/** So long a caller is left without sound before the next rung is tried: three seconds hold two of them and the verdict. */
+const ANSWER_MS = 1200;
+/** RFC 3261 §14.1, for who did not begin the dialog: up to 2 s. */
+const GLARE_MS = 2000;
+const WATCH_MS = 500;
+/** A far end that has moved and is silent for so long is asked whether it still knows the call; then ever less often. */
+const SILENT_MS = 1000;
+const PROBE_AGAIN_MS = [2_000, 8_000, 30_000, 60_000] as const;
+/** Two short beeps every four seconds: neither ringing nor busy, and not silence. */
+const HELD_TONE = { kind: "tone", frequencies_hz: [440], on_ms: 200, off_ms: 3800, repeat: UNTIL_STOPPED } as const;
+
+export interface CallMoverContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transactions: TransactionLayer;
+  readonly transport: TransportLayer;
+  readonly trunks: Trunks;
+  readonly own: OwnUris;
+  readonly store: BindingStore;
+  readonly dialogs: ProxiedDialogs;
+  readonly media: ProxyMedia;
+  readonly journal: CallFiles;
+  readonly permissions: Permissions;
+  readonly watcher: PassageWatcher;
+  config(): SiteConfig;
+  aors(): AddressesOfRecord;
+  readonly random: () => number;
+}
+
+/** One call on its move, and after it. */
+interface Move {
+  readonly leg: string;
+  readonly runner: Runner<MoveState, MoveInput, MoveEffect>;
+  lost_ms: number;
+  ports: MediaDetour | undefined;
+  asked: ClientTransaction | undefined;
+  timer: Timer | undefined;
+  /** A re-INVITE that asks whether the call is still known is open. */
+  probing: boolean;
+  probes: number;
+  probe_after_ms: number;
+}
+
+/**
+ * Moves answered calls between phones and the cloud off a path that died, by `move-machine.ts`, and looks after them
+ * there: requests of the far end still come by the dead path, so that its hanging up shows in silence alone.
+ */
+export class CallMover implements DialogWatcher {
+  readonly #context: CallMoverContext;
+  readonly #moves = new Map<string, Move>();
+  #watching: Timer | undefined;
+
+  constructor(context: CallMoverContext) {
+    this.#context = context;
+    context.dialogs.watcher = this;
+  }
+
+  /** Calls from before a restart: the relay has gone on with them. */
+  resume(): void {
+    const { journal, dialogs, media, log } = this.#context;
+    for (const value of journal.load()) {
+      if (!isKeptCall(value)) continue;
+      const { dialog, media: kept, on } = value;
+      if (kept !== undefined) media.resume(dialog.leg, kept);
+      dialogs.put(dialog);
+      if (on !== dialog.trunk) this.#move(dialog, on);
+    }
+    if (dialogs.size > 0) log.info("forwarded calls taken up again", { calls: dialogs.size });
+  }
+
+  close(): void {
+    this.#watching?.cancel();
+    for (const move of this.#moves.values()) move.timer?.cancel();
+    this.#context.journal.close();
+  }
+
+  changed(leg: string): void {
+    this.#context.journal.changed(leg, () => this.#record(leg));
+  }
+
+  ended(leg: string): void {
+    const move = this.#moves.get(leg);
+    this.#context.journal.remove(leg);
+    if (move === undefined) return;
+    move.runner.feed({ type: "ended" });
+    move.timer?.cancel();
+    this.#moves.delete(leg);
+  }
+
+  /** Calls whose end nobody has told are over after hours of silence; see `ProxyMedia.reap`. */
+  async reap(up_ms: number): Promise<void> {
+    for (const leg of await this.#context.media.reap(up_ms)) {
+      const kept = this.#context.dialogs.get(leg);
+      if (kept !== undefined) this.#over(kept, "silent for hours");
+    }
+  }
+
+  /** A verdict on a trunk, a detour or its path. Calls with the outside go before others: the main number is to be answered. */
+  trunkChanged(trunk: Trunk): void {
+    const outside = (kept: KeptDialog) => Number(isOutside(kept));
+    const all = [...this.#context.dialogs.all()].sort((a, b) => outside(b) - outside(a));
+    for (const kept of all) {
+      const move = this.#moves.get(kept.leg);
+      const on = move?.runner.state.on ?? kept.trunk;
+      if (trunk.id !== on) {
+        if (move?.runner.state.name === "held" && this.#ways(kept, on).some(({ id }) => id === trunk.id)) {
+          move.runner.feed({ type: "way", to: trunk.id, rungs: this.#rungs(kept) });
+        }
+      } else if (isGone(trunk)) this.#lost(kept, on);
+      else move?.runner.feed({ type: "back" });
+    }
+  }
+
+  /** The trunk or detour by which requests of this call reach the far end now; `except` has just failed. */
+  wayOut(leg: string, except?: string): Trunk | undefined {
+    const kept = this.#context.dialogs.get(leg);
+    if (kept === undefined) return undefined;
+    const on = this.#moves.get(leg)?.runner.state.on ?? kept.trunk;
+    const current = this.#context.trunks.get(on);
+    if (current !== undefined && on !== except && isUsable(current)) return current;
+    return this.#ways(kept, on).find(({ id }) => id !== except);
+  }
+
+  /** An offer of the box's own is open on this call: another one would cross it (RFC 3261 §14.1, §14.2). */
+  isBusy(leg: string): boolean {
+    const move = this.#moves.get(leg);
+    return move !== undefined && (move.probing || isBusy(move.runner.state));
+  }
+
+  /** A request for the contact that the far end was given at a move, readdressed to the phone; true when it was one. */
+  readdress(request: SipRequest): boolean {
+    const { own, dialogs, transport } = this.#context;
+    const uri = own.of(request.uri);
+    if (!uri.ours || uri.token?.side.kind !== "trunk") return false;
+    const kept = dialogs.get(uri.token.leg);
+    const contact = kept?.contact === undefined ? undefined : own.of(kept.contact);
+    if (kept === undefined || contact?.ours !== true || contact.user !== uri.user) return false;
+    request.uri = kept.near.remoteTarget;
+    const top = topRoute(request);
+    if (top === undefined || !own.ofRoute(top).ours) {
+      const { flow } = phoneOf(kept, this.#context);
+      const route = `<${own.towardsPhone(flow, transport.sentBy(flow), kept.leg)};lr>`;
+      request.headers.unshift({ name: "Route", value: route });
+    }
+    return true;
+  }
+
+  #lost(kept: KeptDialog, on: string): void {
+    const { dialogs, media, log } = this.#context;
+    const pair = pairOf(kept, dialogs.all());
+    if (pair !== undefined) {
+      log.info("a call between two phones of this box goes on without the cloud", { legs: [kept.leg, pair.leg] });
+      media.join(kept.leg, pair.leg);
+      return;
+    }
+    const move = this.#moves.get(kept.leg) ?? this.#move(kept, on);
+    move.lost_ms = this.#context.clock.now();
+    move.runner.feed({ type: "lost", to: this.#ways(kept, on)[0]?.id, rungs: this.#rungs(kept) });
+  }
+
+  /** What else leads to the far end, the trunk itself before its detour. */
+  #ways(kept: KeptDialog, on: string): readonly Trunk[] {
+    const { trunks, config } = this.#context;
+    const own = trunks.get(kept.trunk);
+    const allowed = config().failover.running_calls;
+    const detour =
+      allowed === "stay" || (allowed === "main_number" && !isOutside(kept)) ? undefined : trunks.detour(kept.trunk);
+    return [own, detour].flatMap((trunk) => (trunk !== undefined && trunk.id !== on && isUsable(trunk) ? [trunk] : []));
+  }
+
+  #rungs(kept: KeptDialog): readonly Rung[] {
+    return this.#context.permissions.order(kept.trunk, ["reinvite"]);
+  }
+
+  #move(kept: KeptDialog, on: string): Move {
+    const { leg } = kept;
+    const move: Move = {
+      leg,
+      runner: new Runner(moving, settledOn(on), (effect) => this.#perform(move, effect)),
+      lost_ms: this.#context.clock.now(),
+      ports: undefined,
+      asked: undefined,
+      timer: undefined,
+      probing: false,
+      probes: 0,
+      probe_after_ms: 0,
+    };
+    this.#moves.set(leg, move);
+    this.#watching ??= every(this.#context.clock, WATCH_MS, () => void this.#watch());
+    return move;
+  }
+
+  #perform(move: Move, effect: MoveEffect): void {
+    const { dialogs, media, permissions, clock, log, watcher, trunks, random } = this.#context;
+    const kept = dialogs.get(move.leg);
+    switch (effect.type) {
+      case "open":
+        void this.#open(move, effect.to);
+        return;
+      case "ask":
+        if (kept !== undefined) this.#ask(move, kept, effect.rung, effect.to);
+        return;
+      case "wait":
+        this.#arm(move, GLARE_MS * (0.5 + random() / 2), { type: "retry" });
+        return;
+      case "drop":
+        move.asked?.cancel();
+        move.asked = undefined;
+        move.timer?.cancel();
+        move.ports?.drop();
+        move.ports = undefined;
+        return;
+      case "use": {
+        move.timer?.cancel();
+        const to = trunks.get(effect.to);
+        const took_ms = Math.round(clock.now() - move.lost_ms);
+        log.info("a running call has moved", { leg: move.leg, to: effect.to, rung: effect.rung, took_ms });
+        if (to !== undefined) watcher.moved(move.leg, to, effect.rung, took_ms);
+        move.probes = 0;
+        move.probe_after_ms = clock.now() + SILENT_MS;
+        this.changed(move.leg);
+        return;
+      }
+      case "learn": {
+        const { rung, outcome, status } = effect;
+        if (kept === undefined) return;
+        permissions.learn({
+          trunk: kept.trunk,
+          rung,
+          outcome,
+          ...(status === undefined ? {} : { status }),
+          at_wall: clock.wall(),
+        });
+        log.info("what the far side permits", { trunk: kept.trunk, rung, outcome, status });
+        return;
+      }
+      case "hold": {
+        const sdp = kept?.sdp;
+        log.warn("a running call could not be moved and is held", { leg: move.leg });
+        // Sound of ours in the clear would be noise to a phone that expects SRTP.
+        if (sdp === undefined || readSdp(sdp).media[0]?.encrypted === true) return;
+        media.play(move.leg, { payload_type: announcementCodec(sdp), sound: HELD_TONE });
+        return;
+      }
+      case "resume":
+        media.play(move.leg, undefined);
+        return;
+      case "probe":
+        if (kept !== undefined) this.#probe(move, kept);
+        return;
+      case "end_phone":
+        if (kept !== undefined) this.#endPhone(kept, effect.cause);
+        return;
+    }
+  }
+
+  async #open(move: Move, to: string): Promise<void> {
+    const { trunks, media } = this.#context;
+    const trunk = trunks.get(to);
+    const flow = trunk?.flow;
+    move.ports?.drop();
+    move.ports =
+      trunk === undefined || flow === undefined
+        ? undefined
+        : await media.detour(move.leg, {
+            local_address: trunk.local.address,
+            signalling_address: flow.remote.address,
+            path: trunk.path.id,
+          });
+    if (move.runner.state.name === "over") {
+      move.ports?.drop();
+      return;
+    }
+    move.runner.feed({ type: move.ports === undefined ? "no_media" : "opened" });
+  }
+
+  #ask(move: Move, kept: KeptDialog, rung: Rung, to: string): void {
+    const { trunks, own } = this.#context;
+    const trunk = trunks.get(to);
+    const ports = move.ports;
+    const offer = ports === undefined ? undefined : offerOf(kept, ports.targets);
+    if (trunk === undefined || ports === undefined || offer === undefined) {
+      move.runner.feed({ type: "refused", rung, status: 503 });
+      return;
+    }
+    const contact = own.towardsTrunk(trunk, kept.leg);
+    this.#arm(move, ANSWER_MS, { type: "silent" });
+    this.#reInvite(move, trunk, contact, offer, {
+      onAnswer: (sdp) => {
+        const { state } = move.runner;
+        if (state.name === "over" || state.to !== to || move.ports !== ports) return;
+        const now = this.#context.dialogs.get(kept.leg);
+        if (now !== undefined) this.#context.dialogs.put({ ...now, sdp: offer, raised: now.raised + 1, contact });
+        // Before anything else: the far end is heard from here on.
+        ports.take(sdp);
+        move.ports = undefined;
+        move.runner.feed({ type: "answered", rung });
+      },
+      onRefusal: (status) => {
+        const now = this.#context.dialogs.get(kept.leg);
+        // The version that was refused is used up.
+        const seen = now === undefined ? undefined : offerOf(now, []);
+        if (now !== undefined && seen !== undefined) {
+          this.#context.dialogs.put({ ...now, sdp: seen, raised: now.raised + 1 });
+        }
+        move.runner.feed({ type: "refused", rung, status });
+      },
+    });
+  }
+
+  #reInvite(
+    move: Move,
+    trunk: Trunk,
+    contact: string,
+    offer: string,
+    handlers: { readonly onAnswer: (sdp: string) => void; readonly onRefusal: (status: number) => void },
+  ): void {
+    const { transactions, dialogs, trunks, config, aors } = this.#context;
+    const kept = dialogs.get(move.leg);
+    const { flow } = trunk;
+    if (kept === undefined || flow === undefined) {
+      handlers.onRefusal(503);
+      return;
+    }
+    const aor = aors().of(parseNameAddr(kept.far.local)?.uri ?? "");
+    const id = aor === undefined ? undefined : aors().extensionOf(aor);
+    const extension = config().extensions.find((each) => each.id === id);
+    reInvite(
+      {
+        transactions,
+        flow,
+        contact,
+        offer,
+        answerer: answererFor(trunks.get(kept.trunk) ?? trunk, extension, config()),
+        kept: () => dialogs.get(move.leg),
+        put: (after) => dialogs.put(after),
+        ...handlers,
+      },
+      [],
+      (transaction) => {
+        move.asked = transaction;
+      },
+    );
+  }
+
+  #arm(move: Move, after_ms: number, input: MoveInput): void {
+    move.timer?.cancel();
+    move.timer = this.#context.clock.after(after_ms, () => move.runner.feed(input));
+  }
+
+  /** Looks for calls whose far end has fallen silent. */
+  async #watch(): Promise<void> {
+    const { media, dialogs, clock } = this.#context;
+    if (this.#moves.size === 0) {
+      this.#watching?.cancel();
+      this.#watching = undefined;
+      return;
+    }
+    const silences = await media.silences();
+    for (const move of this.#moves.values()) {
+      const kept = dialogs.get(move.leg);
+      const { name, lost } = move.runner.state;
+      if (kept === undefined || name !== "settled" || lost || move.probing) continue;
+      if ((silences.get(move.leg) ?? SILENT_MS) < SILENT_MS) {
+        move.probes = 0;
+        move.probe_after_ms = 0;
+      } else if (clock.now() >= move.probe_after_ms) this.#probe(move, kept);
+    }
+  }
+
+  /** The same offer once more: who knows the call agrees, who has ended it says 481 (RFC 3261 §12.2.2). */
+  #probe(move: Move, kept: KeptDialog): void {
+    const { clock, own } = this.#context;
+    const trunk = this.wayOut(move.leg);
+    const offer = offerOf(kept, undefined);
+    const wait_ms = PROBE_AGAIN_MS[Math.min(move.probes, PROBE_AGAIN_MS.length - 1)] ?? 0;
+    move.probes++;
+    move.probe_after_ms = clock.now() + wait_ms;
+    if (trunk === undefined || offer === undefined) return;
+    move.probing = true;
+    this.#reInvite(move, trunk, kept.contact ?? own.towardsTrunk(trunk, kept.leg), offer, {
+      onAnswer: () => {
+        move.probing = false;
+      },
+      onRefusal: (status) => {
+        move.probing = false;
+        const now = this.#context.dialogs.get(move.leg);
+        if (status === 481 && now !== undefined) this.#endPhone(now, "the far end has ended the call");
+      },
+    });
+  }
+
+  /** BYE to the phone in the far end's place; the call is over whatever it says. */
+  #endPhone(kept: KeptDialog, cause: string): void {
+    const { flow } = phoneOf(kept, this.#context);
+    const { request } = newRequest(nextIn(kept), "BYE");
+    this.#context.transactions.request(request, flow, { onFinal() {}, onTimeout() {}, onTransportError() {} });
+    this.#over(kept, cause);
+  }
+
+  #over(kept: KeptDialog, cause: string): void {
+    const { dialogs, media, watcher, trunks } = this.#context;
+    const trunk = trunks.get(kept.trunk);
+    media.close(kept.leg);
+    if (trunk !== undefined) {
+      watcher.ended(kept.leg, { kind: "trunk", trunk, flow: phoneOf(kept, this.#context).flow }, cause);
+    }
+    dialogs.ended(kept.leg);
+  }
+
+  #record(leg: string): KeptCall | undefined {
+    const { dialogs, media } = this.#context;
+    const dialog = dialogs.get(leg);
+    if (dialog === undefined) return undefined;
+    const on = this.#moves.get(leg)?.runner.state.on ?? dialog.trunk;
+    return { v: 1, dialog, media: media.kept(leg), on };
+  }
+}
+
+/** Its packets go nowhere. A PBX that alone is silent may yet be out of the way of the sound. */
+function isGone({ path }: Trunk): boolean {
+  return path.health.state === "down";
+}
+
+function isUsable(trunk: Trunk): boolean {
+  return trunk.health.state !== "down" && !isGone(trunk) && trunk.flow !== undefined;
+}
+
+/** With a telephone number, not with an extension of the same cloud. */
+function isOutside({ far }: KeptDialog): boolean {
+  const uri = parseUri(parseNameAddr(far.remote)?.uri ?? "");
+  const user = uri === undefined ? undefined : (userOf(uri) ?? uri.opaque);
+  return user !== undefined && /^\+?[0-9().-]{7,}$/.test(user);
+}
+
+/** The phone's flow, or the one over which it has registered since. */
+function phoneOf(kept: KeptDialog, { transport, store }: CallMoverContext): Party {
+  const flow = transport.flowTo(kept.phone);
+  if (!flow.closed && (flow.connected || flow.protocol === "udp")) return { kind: "phone", flow };
+  const moved = store.byContact(kept.near.remoteTarget);
+  return moved === undefined ? { kind: "phone", flow } : phoneParty(transport, moved);
+}

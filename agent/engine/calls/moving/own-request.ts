@@ -1,0 +1,116 @@
+import { type Dialog, newAck, newRequest, refresh } from "../../../sip/dialogs/dialog.ts";
+import type { Header, SipResponse } from "../../../sip/messages/message.ts";
+import { editSdp, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
+import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
+import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
+import type { Flow } from "../../../sip/transport/flow.ts";
+import type { Answerer } from "../credentials.ts";
+import { inserted } from "./cseq-offset.ts";
+import type { KeptDialog } from "./kept-dialog.ts";
+import { raiseVersion } from "./session-version.ts";
+
+/** A move is to be heard within three seconds: the first packet may be lost. */
+const RETRANSMIT_MS = [150, 400, 900] as const;
+
+/** The description that the far end has of the phone's side, offered again; with `targets` its media goes elsewhere. */
+export function offerOf(
+  kept: KeptDialog,
+  targets: readonly (MediaTarget | undefined)[] | undefined,
+): string | undefined {
+  const sdp = kept.sdp_before ?? kept.sdp;
+  if (sdp === undefined || targets === undefined) return sdp;
+  // RFC 3264 §8: a changed description has the next version.
+  return editSdp(raiseVersion(sdp, 1), targets);
+}
+
+/** The next request of the box's own towards the far end, and the call after it. */
+export function nextOut(kept: KeptDialog): { readonly dialog: Dialog; readonly kept: (after: Dialog) => KeptDialog } {
+  const { sent } = kept.out;
+  return {
+    dialog: sent === undefined ? kept.far : { ...kept.far, localSeq: sent },
+    kept: (far) => ({ ...kept, far, out: inserted(kept.out, far.localSeq ?? 0) }),
+  };
+}
+
+/** The same towards the phone. */
+export function nextIn(kept: KeptDialog): Dialog {
+  const { sent } = kept.in;
+  return sent === undefined ? kept.near : { ...kept.near, localSeq: sent };
+}
+
+export interface ReInvite {
+  readonly transactions: TransactionLayer;
+  readonly flow: Flow;
+  readonly contact: string;
+  readonly offer: string;
+  readonly answerer: Answerer;
+  kept(): KeptDialog | undefined;
+  put(kept: KeptDialog): void;
+  /** The far end agreed; `sdp` is its description. Has its ACK. Once only. */
+  onAnswer(sdp: string): void;
+  /** 408 when none came, 503 when it could not be sent; 488 for a 2xx without a description. */
+  onRefusal(status: number): void;
+}
+
+/**
+ * A re-INVITE of the box's own in the phone's place. A challenge is answered once, with what the box knows. Every 2xx,
+ * repeated ones too, gets its ACK (RFC 3261 §13.2.2.4). Undefined when the call is gone.
+ */
+export function reInvite(
+  ask: ReInvite,
+  credentials: readonly Header[] = [],
+  sent: (transaction: ClientTransaction) => void = () => {},
+): void {
+  const kept = ask.kept();
+  if (kept === undefined) return;
+  const next = nextOut(kept);
+  const made = newRequest(next.dialog, "INVITE", {
+    contact: `<${ask.contact}>`,
+    headers: [...credentials],
+    body: ask.offer,
+    contentType: "application/sdp",
+  });
+  const cseq = made.dialog.localSeq ?? 0;
+  ask.put(next.kept(made.dialog));
+  let done = false;
+  const refused = (status: number) => {
+    if (done) return;
+    done = true;
+    ask.onRefusal(status);
+  };
+  const accepted = (response: SipResponse) => {
+    const now = ask.kept();
+    const dialog = refresh(now?.far ?? made.dialog, response);
+    ask.transactions.sendAck(newAck(dialog, cseq, { headers: [...credentials] }), ask.flow);
+    if (done) return;
+    done = true;
+    if (now !== undefined) ask.put({ ...now, far: dialog });
+    const sdp = sdpOf(response);
+    if (sdp === undefined) ask.onRefusal(488);
+    else ask.onAnswer(sdp);
+  };
+  sent(
+    ask.transactions.request(
+      made.request,
+      ask.flow,
+      {
+        onFinal: (response) => {
+          if (response.status < 300) {
+            accepted(response);
+            return;
+          }
+          const challenged = response.status === 401 || response.status === 407;
+          const proof = challenged && credentials.length === 0 ? ask.answerer(response, made.request) : undefined;
+          if (proof === undefined || done) refused(response.status);
+          else {
+            done = true;
+            reInvite(ask, [proof], sent);
+          }
+        },
+        onTimeout: () => refused(408),
+        onTransportError: () => refused(503),
+      },
+      { retransmit_at_ms: RETRANSMIT_MS },
+    ),
+  );
+}
