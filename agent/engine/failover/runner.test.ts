@@ -135,4 +135,16 @@ describe("failover", () => {
     failover.calls(false);
     expect(failover.mode).toBe("normal");
   });
+
+  test("the policy says when new work may go back to the preferred target: never in a 911 call", () => {
+    const { failover } = world({ return_when: "idle" });
+    expect(failover.mayReturn).toBe(true);
+    failover.calls(true);
+    expect(failover.mayReturn).toBe(false);
+    failover.calls(false);
+    failover.emergency(true);
+    expect(failover.mayReturn).toBe(false);
+    expect(world({ return_when: "hour", return_at: "02:30" }).failover.mayReturn).toBe(false);
+    expect(world({ return_when: "hour", return_at: "02:30" }, false).failover.mayReturn).toBe(true);
+  });
 });

@@ -8,7 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { EngineStatus } from "../../base/status.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
 import { initialMode, type ModeEffect, type ModeInput, type ModeState, modeMachine, type PbxView } from "./mode.ts";
-import { timeOfDay } from "./return-policy.ts";
+import { type ReturnPolicy, returnWait, timeOfDay } from "./return-policy.ts";
 
 export interface FailoverContext {
   readonly config: SiteConfig;
@@ -31,6 +31,7 @@ const PATH_NEWS_MS = 15_000;
 export class Failover {
   readonly #context: FailoverContext;
   readonly #runner: Runner<ModeState, ModeInput, ModeEffect>;
+  readonly #policy: ReturnPolicy;
   readonly #listeners: ((mode: Mode) => void)[] = [];
   #timer: Timer | undefined;
   #drill: { readonly started_wall: number; readonly started_ms: number; calls: number } | undefined;
@@ -39,12 +40,13 @@ export class Failover {
   constructor(context: FailoverContext) {
     this.#context = context;
     const { hold_down_ms, hold_down_max_ms, return_when, return_at } = context.config.failover;
+    this.#policy = return_when === "hour" ? { when: "hour", at: return_at } : { when: return_when };
     this.#runner = new Runner(
       modeMachine({
         hold_down_ms,
         hold_down_max_ms: Math.max(hold_down_ms, hold_down_max_ms),
         settle_ms: SETTLE_MS,
-        policy: return_when === "hour" ? { when: "hour", at: return_at } : { when: return_when },
+        policy: this.#policy,
       }),
       initialMode(context.clock.now()),
       (effect, state) => this.#perform(effect, state),
@@ -77,6 +79,13 @@ export class Failover {
   /** A 911 call is running, or its callback window: the site does not go home meanwhile. */
   emergency(busy: boolean): void {
     if (busy !== this.#runner.state.busy_with_911) this.#feed({ kind: "emergency", busy });
+  }
+
+  /** Whether the site's policy lets new work go back to the PBX target that it prefers. */
+  get mayReturn(): boolean {
+    const { busy_with_911, busy_with_calls } = this.#runner.state;
+    const facts = { busy: busy_with_calls, stable_ms: 0, of_day_ms: this.#timeOfDay() };
+    return !busy_with_911 && returnWait(this.#policy, facts) === undefined;
   }
 
   /** Calls are up or being made: a site that returns when idle waits for their end. */
@@ -170,10 +179,14 @@ export class Failover {
   }
 
   #feed(input: Unstamped<ModeInput>): void {
+    this.#runner.feed({ ...input, at_ms: this.#context.clock.now(), of_day_ms: this.#timeOfDay() });
+  }
+
+  /** Undefined while the clock cannot be trusted, and where nobody asks for it. */
+  #timeOfDay(): number | undefined {
     const { clock, clockIsSet, config } = this.#context;
-    const asks = config.failover.return_when === "hour" && clockIsSet();
-    const of_day_ms = asks ? timeOfDay(clock.wall(), config.site.time_zone) : undefined;
-    this.#runner.feed({ ...input, at_ms: clock.now(), of_day_ms });
+    if (this.#policy.when !== "hour" || !clockIsSet()) return undefined;
+    return timeOfDay(clock.wall(), config.site.time_zone);
   }
 }
 
