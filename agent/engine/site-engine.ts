@@ -126,7 +126,6 @@ export class SiteEngine {
     const folder = (name: string) => new FolderOfCalls(join(context.run_dir, "calls", name), clock, log);
     this.#passages = new Passages({ clock, events, journal: folder("passages"), record, changed: context.changed });
     this.#trunks.returnsWhen(() => this.#failover.mayReturn);
-    this.#passages = new Passages({ clock, events, record, changed: context.changed });
     let calls: Calls | undefined;
     this.#parts = assembleEngine({
       clock,
