@@ -128,7 +128,9 @@ export class Endpoint {
       packets_dropped: this.#packetsDropped,
       silent_ms: this.#packetsIn > 0 ? this.#clock.now() - this.#heard_ms : undefined,
       emergency: this.spec.emergency,
+      ...(this.spec.opaque === undefined ? {} : { opaque: this.spec.opaque }),
       ...(this.spec.path === undefined ? {} : { path: this.spec.path }),
+      ...(this.#peer === undefined ? {} : { peer: this.#peer }),
       packets_lost: this.#reception.lost,
       playing: this.#playback !== undefined,
     };

@@ -1,5 +1,5 @@
 /** What the engine had open in the media process, so that one that was killed gets it back when it has come again. */
-import type { EndpointSpec, Relay, RemotePeer } from "./relay.ts";
+import type { EndpointInfo, EndpointSpec, Relay, RemotePeer } from "./relay.ts";
 
 interface Kept {
   readonly spec: EndpointSpec;
@@ -47,13 +47,27 @@ export class RelayMemory {
     for (const [id, { spec }] of this.#kept) if (spec.call_id === call_id) this.closed(id);
   }
 
+  /** What an engine before this one had open: the peers of those calls know these ports too. */
+  adopt(list: readonly EndpointInfo[]): void {
+    for (const { id, call_id, local_address, port, bridged_to, emergency = false, opaque, path, peer } of list) {
+      if (this.#kept.has(id)) continue;
+      const spec: EndpointSpec = {
+        ...{ id, call_id, local_address, emergency },
+        ...(opaque === undefined ? {} : { opaque }),
+        ...(path === undefined ? {} : { path }),
+      };
+      this.#kept.set(id, { spec, port, peer, partner: bridged_to });
+    }
+  }
+
   /**
-   * Opens again what is missing: on the ports that the peers were told, emergency calls first, because nobody tells
+   * Takes over what is there, and opens again what is missing: on the ports that the peers were told, emergency calls first, because nobody tells
    * them another. Returns the ids that could not be had.
    */
   async restore(relay: RestoredBy): Promise<readonly string[]> {
-    if (this.#kept.size === 0) return [];
-    const there = new Set((await relay.list()).map(({ id }) => id));
+    const list = await relay.list();
+    this.adopt(list);
+    const there = new Set(list.map(({ id }) => id));
     const missing = [...this.#kept.values()].filter(({ spec }) => !there.has(spec.id));
     missing.sort((a, b) => Number(b.spec.emergency) - Number(a.spec.emergency));
     const failed: string[] = [];

@@ -104,7 +104,10 @@ export interface EndpointInfo {
   /** Milliseconds since the last accepted RTP packet; undefined when none came yet. */
   readonly silent_ms: number | undefined;
   readonly emergency?: boolean;
+  readonly opaque?: boolean;
   readonly path?: string;
+  /** As it was set last, so that an engine that was restarted can have it again after this process was too. */
+  readonly peer?: RemotePeer;
   /** RTP packets that should have come from the peer and did not. */
   readonly packets_lost?: number;
   /** Whether a playback is running; it becomes false by itself when the sound is over. */
