@@ -127,6 +127,11 @@ export class Linphone implements Telephone {
     this.#running.write(`transfer ${target}\n`);
   }
 
+  /** Sends a call that rings elsewhere (302). */
+  async redirect(call: number, target: string): Promise<void> {
+    this.#running.write(`redirect ${call} ${target}\n`);
+  }
+
   /** Joins the two people it speaks with: `call` is sent to where `other` leads (REFER with Replaces). */
   async join(call: number, other: number): Promise<void> {
     this.#running.write(`transfer ${call} --to-call ${other}\n`);

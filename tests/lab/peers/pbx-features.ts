@@ -33,6 +33,17 @@ export const pbxFeatures = {
     takes_extension: true,
     route: `$ru = "sip:" + $(rU{s.substr,2,0}) + "@${domains.pbx}"; append_hf("Alert-Info: <urn:alert:service:call-waiting>\\r\\n"); t_on_reply("CALL_WAITING"); lookup("location"); t_relay(); exit;`,
   },
+  /** Has moved: 302 to the extension 104, by way of `diverted`. */
+  moved: {
+    number: "7102",
+    route: `append_to_reply("Contact: <sip:74104@${domains.pbx}>;q=0.7;expires=60\\r\\nDiversion: <sip:7102@${domains.pbx}>;reason=unconditional;counter=1\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit;`,
+  },
+  /** Calls the extension that follows, and tells it where the call was before (RFC 5806, RFC 7044). */
+  diverted: {
+    number: "74",
+    takes_extension: true,
+    route: `$ru = "sip:" + $(rU{s.substr,2,0}) + "@${domains.pbx}"; append_hf("Diversion: \\"Help, desk\\" <sip:7102@${domains.pbx}>;reason=unconditional;counter=1\\r\\n"); append_hf("History-Info: <sip:7102@${domains.pbx}>;index=1, <sip:104@${domains.pbx};cause=302>;index=1.1;rc=1\\r\\n"); lookup("location"); t_relay(); exit;`,
+  },
   /** Somebody else answers for it: SIPp, told by the scenario. */
   beyond: {
     number: "72",

@@ -4,6 +4,7 @@ import { dtmf } from "./dtmf.ts";
 import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
 import { offers } from "./offers.ts";
+import { races } from "./races.ts";
 import { requests } from "./requests.ts";
 import { secured } from "./secured.ts";
 import { transfers } from "./transfers.ts";
@@ -16,4 +17,5 @@ export const transparency: readonly Scenario[] = [
   ...secured,
   ...forks,
   ...transfers,
+  ...races,
 ];

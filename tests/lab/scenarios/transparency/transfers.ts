@@ -6,7 +6,7 @@ import type { Lab } from "../../lab.ts";
 import { pbxFeatures } from "../../peers/pbx-features.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
-import { Watch } from "../../transparency.ts";
+import { type Passage, Watch } from "../../transparency.ts";
 import { connect, Sounds } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
 
@@ -112,6 +112,39 @@ async function callWaiting(lab: Lab): Promise<void> {
   await watch.unchanged("INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
+async function redirected(lab: Lab): Promise<void> {
+  const { baresip101, linphone104, linphone105 } = cast(lab);
+  const watch = new Watch(lab);
+  for (const phone of [baresip101, linphone104, linphone105]) phone.forget();
+  const sounds = new Sounds(lab, [baresip101, linphone104, linphone105]);
+  await lab.step(
+    "the PBX says 302; baresip101 follows, and linphone104 is told where the call was before",
+    async () => {
+      await connect(baresip101, linphone104, pbxFeatures.moved.number);
+      const { received } = await watch.passage("302 INVITE");
+      expect(header(received, "diversion") !== undefined, "the 302 has no Diversion");
+      const told = ({ sent }: Passage) =>
+        header(sent, "history-info") !== undefined && header(sent, "diversion") !== undefined;
+      await watch.passage("INVITE", 3000, told);
+      await sounds.hears([baresip101, linphone104], [linphone104, baresip101]);
+      await hangUp(baresip101, linphone104);
+    },
+  );
+  for (const phone of [baresip101, linphone104, linphone105]) phone.forget();
+  await lab.step("a telephone says 302: baresip101 follows it to linphone105", async () => {
+    await baresip101.dial(linphone104.user);
+    await linphone104.ringing(3000);
+    await linphone104.redirect(await linphone104.callNumber(0), `sip:${linphone105.user}@${domains.pbx}`);
+    await linphone105.ringing(3000);
+    await linphone105.answer();
+    await Promise.all([baresip101.established(3000), linphone105.established(3000)]);
+    await sounds.hears([baresip101, linphone105], [linphone105, baresip101]);
+    await hangUp(baresip101, linphone105);
+  });
+  sounds.stop();
+  await watch.unchanged("INVITE", "302 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
 export const transfers: readonly Scenario[] = [
   {
     name: "blind-transfer",
@@ -127,6 +160,13 @@ export const transfers: readonly Scenario[] = [
     short: true,
     stage: site,
     run: attendedTransfer,
+  },
+  {
+    name: "redirected",
+    summary: "302 by the PBX and by a telephone: the caller follows; Diversion and History-Info pass as they are",
+    short: true,
+    stage: site,
+    run: redirected,
   },
   {
     name: "call-waiting",
