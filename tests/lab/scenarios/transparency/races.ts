@@ -51,8 +51,10 @@ async function glare(lab: Lab): Promise<void> {
       await sleep(refused.sent.at + RETRY_MAX_MS - now());
     });
   });
-  for (const phone of [baresip101, baresip102]) await phone.resume();
-  await sleep(500);
+  for (const phone of [baresip101, baresip102]) {
+    await phone.resume();
+    await sleep(400);
+  }
   await lab.step("they talk again", () => sounds.hears([baresip101, baresip102], [baresip102, baresip101]));
   await hangUp(baresip101, baresip102);
   sounds.stop();
