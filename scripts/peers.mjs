@@ -5,6 +5,8 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 /** Debian package: a program of it whose presence tells that it is installed. */
 const PEERS = {
   kamailio: "/usr/sbin/kamailio",
+  "kamailio-tls-modules": "/usr/share/doc/kamailio-tls-modules/copyright",
+  openssl: "/usr/bin/openssl",
   "sip-tester": "/usr/bin/sipp",
   "baresip-core": "/usr/bin/baresip",
   "linphone-cli": "/usr/bin/linphonec",

@@ -54,7 +54,7 @@ function peerPolicies(config: SiteConfig, bundle: CertificateBundle): Named[] {
     ...config.trunks.map(({ id, tls, transport, host }) => ({ id, tls, transport, name: host })),
   ];
   return peers.flatMap(({ id, tls, transport, name }): Named[] => {
-    if (transport !== "tls") return [];
+    if (transport !== "tls" && (transport !== "auto" || tls === undefined)) return [];
     const own = tls?.certificate === undefined ? undefined : bundle.certificates[tls.certificate];
     const ca_pem = tls?.ca_file === undefined ? undefined : bundle.authorities[tls.ca_file];
     if (tls?.ca_file !== undefined && ca_pem === undefined) return [];

@@ -52,6 +52,8 @@ export const hosts = {
   echo: "203.0.113.99",
   broker: "192.0.2.40",
   lteTrunk: "198.51.100.60",
+  /** The same carrier's edge for TLS. */
+  secureTrunk: "198.51.100.61",
   lteDns: "198.51.100.53",
   outside: "198.51.100.70",
   psapLte: "198.51.100.91",
@@ -67,14 +69,15 @@ export const wanHosts: readonly string[] = [
   hosts.echo,
   hosts.broker,
 ];
-export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.lteDns, hosts.lteEcho];
+export const lteHosts: readonly string[] = [hosts.lteTrunk, hosts.secureTrunk, hosts.lteDns, hosts.lteEcho];
 
-export const ports = { sip: 5060, dns: 53, mqtt: 1883, echo: 7, api: 8080 } as const;
+export const ports = { sip: 5060, sips: 5061, dns: 53, mqtt: 1883, echo: 7, api: 8080 } as const;
 
 export const domains = {
   pbx: "pbx.lab.example",
   box: "box.site.example",
   lteTrunk: "trunk.lte.example",
+  secureTrunk: "secure.lte.example",
   directTrunk: "e911.wan.example",
   broker: "noc.example",
 } as const;
@@ -84,6 +87,7 @@ export const names: Readonly<Record<string, string>> = {
   [domains.pbx]: hosts.pbx,
   [domains.box]: lan.box,
   [domains.lteTrunk]: hosts.lteTrunk,
+  [domains.secureTrunk]: hosts.secureTrunk,
   [domains.directTrunk]: hosts.directTrunk,
   [domains.broker]: hosts.broker,
 };

@@ -40,6 +40,7 @@ export interface TrunkSetting {
   readonly local_port: number;
   readonly tls: string;
   readonly listens_tls: boolean;
+  readonly offers_tls: boolean;
   readonly profile: CarrierProfile;
   readonly registration:
     | { readonly aor: string; readonly username: string; readonly password: string; readonly expires_s: number }

@@ -35,6 +35,8 @@ export interface ConnectionPorts {
     readonly tls: string;
     /** The box has a certificate to take its TLS connections with. */
     readonly listens_tls: boolean;
+    /** The site file says how TLS is to be spoken, so that DNS may choose it. */
+    readonly offers_tls: boolean;
   };
   /** Keep a NAT's bindings open over UDP too, because calls are to come in. Connections are always kept. */
   readonly keep_alive: boolean;
@@ -353,9 +355,10 @@ export class TrunkConnection {
   }
 
   get #sought(): PeerName {
-    const { host, port, transport } = this.#ports.peer;
+    const { host, port, transport, offers_tls } = this.#ports.peer;
     const chosen = transport === "auto" ? undefined : transport;
-    return { host, port, transport: chosen, secure: false, supported: chosen === undefined ? ANY_TRANSPORT : [chosen] };
+    const any: readonly Protocol[] = offers_tls ? ["tls", ...ANY_TRANSPORT] : ANY_TRANSPORT;
+    return { host, port, transport: chosen, secure: false, supported: chosen === undefined ? any : [chosen] };
   }
 
   #located({ hops, stale_since_wall }: Located): void {

@@ -17,6 +17,7 @@ export type BoxProcess = "engine" | "media" | "site" | "cellular";
 
 /** The parts of the box's own status document that scenarios judge by. */
 export interface BoxStatus {
+  readonly alarms: readonly { readonly code: string; readonly subject: string; readonly detail: string }[];
   readonly engine:
     | {
         readonly mode: string;

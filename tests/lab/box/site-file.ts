@@ -31,6 +31,13 @@ export interface SiteOptions {
   readonly carrier?: { readonly transport: "udp" | "tcp" };
   /** So many more telephones with a provisioned secret, numbered from 2001 on; each password is `pw-` and the number. */
   readonly more_phones?: number;
+  /** Phones may use TLS, and the carrier's edge for TLS takes the place of its plain trunk, first for 911. */
+  readonly secure?: {
+    readonly certificate_file: string;
+    readonly key_file: string;
+    /** The authority that the trunk's certificate must come from. */
+    readonly ca_file: string;
+  };
   /** The file ends in the middle, as after a power cut while it was saved. */
   readonly half_written?: boolean;
 }
@@ -56,6 +63,7 @@ const morePhones = (count: number) =>
 /** 101 and 102 have a provisioned secret and a room of their own, 103 has neither. */
 export function siteFile(layout: Layout, options: SiteOptions = {}): string {
   const port = wanPort(layout);
+  const { secure } = options;
   const written: Written = {
     v: 1,
     live: true,
@@ -69,8 +77,18 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       main_group: ["ext-101", "ext-102"],
     },
     box: { id: "box-1", layout: layout.box === "two-port" ? "two_port" : "one_armed", sip_names: [domains.box] },
+    ...(secure === undefined
+      ? {}
+      : { certificates: [{ id: "box", certificate_file: secure.certificate_file, key_file: secure.key_file }] }),
     lans: [
-      { id: "voice", interface: interfaces.box.lan, address: lan.box, subnets: [lan.network], dns_port: ports.dns },
+      {
+        id: "voice",
+        interface: interfaces.box.lan,
+        address: lan.box,
+        subnets: [lan.network],
+        dns_port: ports.dns,
+        ...(secure === undefined ? {} : { tls: { certificate: "box" } }),
+      },
     ],
     paths: [
       {
@@ -111,12 +129,18 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         id: "lte-trunk",
         path: "lte",
         roles: ["emergency", "main_number"],
-        host: hosts.lteTrunk,
-        transport: options.trunk_transport ?? "udp",
+        ...(secure === undefined
+          ? { host: hosts.lteTrunk, transport: options.trunk_transport ?? "udp" }
+          : {
+              host: domains.secureTrunk,
+              port: ports.sips,
+              transport: "tls",
+              tls: { certificate: "box", ca_file: secure.ca_file },
+            }),
         local_port: 5070,
         carrier_profile: "by-value",
         registration: {
-          aor: `sip:${numbers.main}@${domains.lteTrunk}`,
+          aor: `sip:${numbers.main}@${secure === undefined ? domains.lteTrunk : domains.secureTrunk}`,
           username: trunkAccount.user,
           password: trunkAccount.password,
           expires_s: 60,
@@ -126,12 +150,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       ...(options.carrier === undefined ? [] : [{ ...carrierTrunk, transport: options.carrier.transport }]),
     ],
     carrier_profiles: [{ id: "by-value" }, { id: "impatient", ring_deadline_ms: CARRIER_RING_DEADLINE_MS }],
-    emergency: {
-      routes:
-        options.carrier === undefined
-          ? ["cloud", ...(options.direct_trunk ? [directTrunk.id] : []), "lte-trunk"]
-          : [carrierTrunk.id, "lte-trunk", "cloud"],
-    },
+    emergency: { routes: emergencyRoutes(options) },
     extensions: [
       {
         id: "ext-101",
@@ -197,3 +216,9 @@ const carrierTrunk = {
     expires_s: 3600,
   },
 } as const;
+
+function emergencyRoutes({ carrier, secure, direct_trunk }: SiteOptions): readonly string[] {
+  if (carrier !== undefined) return [carrierTrunk.id, "lte-trunk", "cloud"];
+  if (secure !== undefined) return ["lte-trunk", "cloud"];
+  return ["cloud", ...(direct_trunk ? [directTrunk.id] : []), "lte-trunk"];
+}

@@ -28,7 +28,9 @@ export interface BaresipOptions {
   readonly toneFile: string;
   /** Port of its control interface; one per telephone in a namespace. */
   readonly control_port: number;
-  readonly transport?: "udp" | "tcp";
+  readonly transport?: "udp" | "tcp" | "tls";
+  /** Over TLS: the authorities that the server's certificate must come from. */
+  readonly ca_file?: string;
   /** Left out: it does not register, and takes calls for any user. */
   readonly registration?: {
     readonly password: string;
@@ -91,7 +93,7 @@ export class Baresip implements Telephone {
 
   async registered(deadline_ms: number): Promise<void> {
     // The events of a quick registration may precede the control connection: the printed line never does.
-    await this.#running.line(/: \{\d+\/(?:UDP|TCP)\/v4\} 200 |200 OK.*\[\d+ binding/, deadline_ms);
+    await this.#running.line(/: \{\d+\/(?:UDP|TCP|TLS)\/v[46]\} 200 |200 OK.*\[\d+ binding/, deadline_ms);
   }
 
   async dial(target: string): Promise<void> {
@@ -236,7 +238,7 @@ export class Baresip implements Telephone {
   }
 
   #config(): string {
-    const { address, control_port, rtp_port, toneFile, dnsServers = [] } = this.#options;
+    const { address, ca_file, control_port, rtp_port, toneFile, dnsServers = [] } = this.#options;
     return `${[
       "module_path /usr/lib/baresip/modules",
       "module g711.so",
@@ -251,6 +253,7 @@ export class Baresip implements Telephone {
       `ctrl_tcp_listen 127.0.0.1:${control_port}`,
       `sip_listen ${address}:5060`,
       `net_interface ${address}`,
+      ...(ca_file === undefined ? [] : [`sip_cafile ${ca_file}`]),
       `audio_source aufile,${toneFile}`,
       `audio_player aubridge,sink-${control_port}`,
       `audio_alert aubridge,alert-${control_port}`,

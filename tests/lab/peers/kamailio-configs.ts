@@ -6,6 +6,8 @@ interface Common {
   readonly address: string;
   readonly domain: string;
   readonly control: string;
+  /** File of its `tls` module; left out: no TLS. */
+  readonly tls?: string | undefined;
 }
 
 const modules = [
@@ -29,20 +31,22 @@ const modules = [
   "xlog",
 ];
 
-const preamble = ({ address, domain, control }: Common): string => `#!KAMAILIO
+const preamble = ({ address, domain, control, tls }: Common): string => `#!KAMAILIO
 debug=2
 log_stderror=yes
 children=2
 tcp_children=2
 socket_workers=2
 auto_aliases=no
+${tls === undefined ? "" : `enable_tls=yes\nlisten=tls:${address}:${ports.sips}`}
 listen=udp:${address}:${ports.sip}
 listen=tcp:${address}:${ports.sip}
 alias="${address}"
 alias="${domain}"
 tcp_connection_lifetime=3605
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
-${modules.map((name) => `loadmodule "${name}.so"`).join("\n")}
+${[...(tls === undefined ? [] : ["tls"]), ...modules].map((name) => `loadmodule "${name}.so"`).join("\n")}
+${tls === undefined ? "" : `modparam("tls", "config", "${tls}")`}
 modparam("ctl", "binrpc", "unix:${control}")
 modparam("jsonrpcs", "transport", 0)
 modparam("usrloc", "db_mode", 0)
@@ -185,7 +189,32 @@ ${featureHelpers}`;
  * challenged (911 is not); other numbers ring the outside telephone.
  */
 export function lteTrunk(control: string): string {
-  return `${preamble({ address: hosts.lteTrunk, domain: domains.lteTrunk, control })}
+  return trunk({ address: hosts.lteTrunk, domain: domains.lteTrunk, control });
+}
+
+/** The same trunk over TLS: both sides show a certificate of the authority that `tls` names. */
+export function secureTrunk(control: string, tls: string): string {
+  return trunk({ address: hosts.secureTrunk, domain: domains.secureTrunk, control, tls });
+}
+
+/** Settings of Kamailio's `tls` module: whoever connects, or is connected to, must present a certificate. */
+export function mutualTls(
+  own: { readonly certificate_file: string; readonly key_file: string },
+  ca_file: string,
+): string {
+  const section = `method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+private_key = ${own.key_file}
+certificate = ${own.certificate_file}
+ca_list = ${ca_file}
+`;
+  return `[server:default]\n${section}[client:default]\n${section}`;
+}
+
+function trunk(common: Common): string {
+  const { domain } = common;
+  return `${preamble(common)}
 request_route {
 ${guards()}
   if (is_method("REGISTER")) { route(REGISTRAR); }
@@ -193,14 +222,14 @@ ${guards()}
   if (${isEmergency}) { route(TO_PSAP); }
   if ($si == "${hosts.outside}" || $si == "${hosts.psapLte}") {
     if (!(${isMain})) { sl_send_reply("404", "Not a number of ours"); exit; }
-    $ru = "sip:${numbers.main}@${domains.lteTrunk}";
+    $ru = "sip:${numbers.main}@${domain}";
     record_route();
     if (!lookup("location")) { sl_send_reply("480", "The site is not registered"); exit; }
     t_relay();
     exit;
   }
-  if ($au != "${trunkAccount.user}" || !pv_proxy_authenticate("${domains.lteTrunk}", "${trunkAccount.password}", "0")) {
-    proxy_challenge("${domains.lteTrunk}", "1");
+  if ($au != "${trunkAccount.user}" || !pv_proxy_authenticate("${domain}", "${trunkAccount.password}", "0")) {
+    proxy_challenge("${domain}", "1");
     exit;
   }
   consume_credentials();
@@ -211,8 +240,8 @@ ${guards()}
 
 route[REGISTRAR] {
   if ($au != "${trunkAccount.user}" || $tU != "${numbers.main}"
-      || !pv_www_authenticate("${domains.lteTrunk}", "${trunkAccount.password}", "0")) {
-    www_challenge("${domains.lteTrunk}", "1");
+      || !pv_www_authenticate("${domain}", "${trunkAccount.password}", "0")) {
+    www_challenge("${domain}", "1");
     exit;
   }
   consume_credentials();

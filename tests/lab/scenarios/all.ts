@@ -8,10 +8,12 @@ import { peersAlone } from "./peers-alone.ts";
 import { runningCalls } from "./running-calls.ts";
 import { sippAlone } from "./sipp-alone.ts";
 import { transparency } from "./transparency/index.ts";
+import { transports } from "./transports/index.ts";
 
 export const scenarios: readonly Scenario[] = [
   ...peersAlone,
   ...transparency,
+  ...transports,
   ...sippAlone,
   ...outages,
   ...firstSecond,
