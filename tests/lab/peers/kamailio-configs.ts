@@ -103,7 +103,11 @@ const toPsap = (psap: string): string => `route[TO_PSAP] {
 const isEmergency = `$rU == "${numbers.emergency}" || $rU == "+${numbers.emergency}" || $ru =~ "^urn:service:sos"`;
 const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
 
+/** Each request is asked anew: an answer to an earlier challenge (its nonce count is beyond 1) does not do. */
 const challengedInside = `      if ($sel(cfg_get.challenge.inside) == 1 && $si != "${beyondPbx.address}" && is_method("INVITE|UPDATE|BYE|REFER")) {
+        t_newtran();
+        # 17: with qop, and stale=true; else a telephone takes its password for wrong.
+        if (!($hdr(Proxy-Authorization) =~ "nc=.?00000001")) { proxy_challenge("${domains.pbx}", "17"); exit; }
         route(PASSWORD);
       }`;
 

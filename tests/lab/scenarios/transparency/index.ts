@@ -1,5 +1,6 @@
 /** Transparency in normal mode: what telephones and PBX offer each other must come out of the box as it went in. */
 import type { Scenario } from "../../scenario.ts";
+import { challenges } from "./challenged.ts";
 import { dtmf } from "./dtmf.ts";
 import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
@@ -11,6 +12,7 @@ import { transfers } from "./transfers.ts";
 
 export const transparency: readonly Scenario[] = [
   ...offers,
+  ...challenges,
   ...dtmf,
   ...faxes,
   ...requests,
