@@ -1,25 +1,17 @@
 import type { Clock } from "../../base/clock.ts";
-import { Runner } from "../../base/fsm.ts";
 import { buildAck, buildCancel } from "../messages/build.ts";
 import type { Header, SipRequest, SipResponse } from "../messages/message.ts";
 import { printMessage } from "../messages/print.ts";
 import type { Flow, TransportError } from "../transport/flow.ts";
 import type { TransportLayer } from "../transport/transport.ts";
-import {
-  INVITE_CLIENT_START,
-  type InviteClientEffect,
-  type InviteClientState,
-  type InviteClientTimer,
-  inviteClient,
-} from "./invite-client.ts";
+import { INVITE_CLIENT_START, type InviteClientEffect, type InviteClientState, inviteClient } from "./invite-client.ts";
 import {
   NON_INVITE_CLIENT_START,
   type NonInviteClientEffect,
   type NonInviteClientState,
-  type NonInviteClientTimer,
   nonInviteClient,
 } from "./non-invite-client.ts";
-import { TimerSet } from "./timer-set.ts";
+import { runTimed, type TimedMachine } from "./timed-machine.ts";
 import type { ClientSetting } from "./timers.ts";
 
 /** What the user of a client transaction is told. At most one of the last three ends it, except as said. */
@@ -81,23 +73,13 @@ export interface ClientOptions {
   readonly context: ClientContext;
 }
 
-type CommonInput =
+type Input =
   | { readonly type: "start" }
   | { readonly type: "response"; readonly response: SipResponse }
   | { readonly type: "cancel" }
   | { readonly type: "transport-error"; readonly error: TransportError };
 
-type CommonEffect = Exclude<
-  InviteClientEffect | NonInviteClientEffect,
-  { readonly type: "start-timer" | "stop-timer" | "send-ack" | "send-cancel" }
->;
-
-/** One of the two machines with its timers. */
-interface Driver {
-  state(): ClientTransaction["state"];
-  feed(input: CommonInput): void;
-  stopTimers(): void;
-}
+type Effect = Exclude<InviteClientEffect | NonInviteClientEffect, { readonly type: "start-timer" | "stop-timer" }>;
 
 /** Starts a client transaction: the request is on its way, or refused, when this returns. */
 export function startClient(options: ClientOptions): LiveClient {
@@ -113,10 +95,9 @@ class Client implements LiveClient {
   readonly #context: ClientContext;
   readonly #handlers: ClientHandlers;
   readonly #bytes: Uint8Array;
-  readonly #driver: Driver;
+  readonly #machine: TimedMachine<ClientTransaction["state"], Input>;
   #responseFlow: Flow;
   #cancelHeaders: readonly Header[] | undefined;
-  #ended = false;
 
   constructor(options: ClientOptions) {
     this.id = options.id;
@@ -126,113 +107,55 @@ class Client implements LiveClient {
     this.#handlers = options.handlers;
     this.#bytes = printMessage(options.request);
     this.#responseFlow = options.flow;
-    this.#driver =
-      options.request.method === "INVITE" ? this.#drive(options.setting) : this.#driveNonInvite(options.setting);
+    const owner = {
+      clock: options.context.clock,
+      perform: (effect: Effect) => this.#perform(effect),
+      ended: () => options.context.ended(this),
+    };
+    this.#machine =
+      options.request.method === "INVITE"
+        ? runTimed(inviteClient(options.setting), INVITE_CLIENT_START, owner)
+        : runTimed(nonInviteClient(options.setting), NON_INVITE_CLIENT_START, owner);
   }
 
   get state(): ClientTransaction["state"] {
-    return this.#ended ? "Terminated" : this.#driver.state();
+    return this.#machine.stopped ? "Terminated" : this.#machine.state;
   }
 
   start(): void {
-    this.#feed({ type: "start" });
+    this.#machine.feed({ type: "start" });
   }
 
   receive(response: SipResponse, flow: Flow): void {
     this.#responseFlow = flow;
-    this.#feed({ type: "response", response });
+    this.#machine.feed({ type: "response", response });
   }
 
   flowClosed(error: TransportError): void {
     // After the final response nothing is waited for.
-    if (this.state !== "Completed" && this.state !== "Accepted") this.#feed({ type: "transport-error", error });
+    if (this.state !== "Completed" && this.state !== "Accepted") this.#machine.feed({ type: "transport-error", error });
   }
 
   cancel(headers?: readonly Header[]): void {
+    if (this.request.method !== "INVITE") return;
     this.#cancelHeaders ??= headers;
-    this.#feed({ type: "cancel" });
+    this.#machine.feed({ type: "cancel" });
   }
 
   abandon(): void {
-    this.#end();
+    this.#machine.stop();
   }
 
-  #feed(input: CommonInput): void {
-    if (!this.#ended) this.#after(() => this.#driver.feed(input));
-  }
-
-  #after(step: () => void): void {
-    step();
-    if (this.#driver.state() === "Terminated") this.#end();
-  }
-
-  #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#driver.stopTimers();
-    this.#context.ended(this);
-  }
-
-  #drive(setting: ClientSetting): Driver {
-    const timers = new TimerSet<InviteClientTimer>(this.#context.clock, (timer) =>
-      this.#after(() => runner.feed({ type: "timer", timer })),
-    );
-    const runner = new Runner(inviteClient(setting), INVITE_CLIENT_START, (effect) => {
-      if (this.#ended) return;
-      switch (effect.type) {
-        case "start-timer":
-          timers.start(effect.timer, effect.after_ms);
-          break;
-        case "stop-timer":
-          timers.stop(effect.timer);
-          break;
-        case "send-ack":
-          this.#send(printMessage(buildAck(this.request, effect.response)));
-          break;
-        case "send-cancel":
-          this.#context.sendCancel(buildCancel(this.request, this.#cancelHeaders), this.flow);
-          break;
-        default:
-          this.#perform(effect);
-      }
-    });
-    return {
-      state: () => runner.state.name,
-      feed: (input) => runner.feed(input),
-      stopTimers: () => timers.stopAll(),
-    };
-  }
-
-  #driveNonInvite(setting: ClientSetting): Driver {
-    const timers = new TimerSet<NonInviteClientTimer>(this.#context.clock, (timer) =>
-      this.#after(() => runner.feed({ type: "timer", timer })),
-    );
-    const runner = new Runner(nonInviteClient(setting), NON_INVITE_CLIENT_START, (effect) => {
-      if (this.#ended) return;
-      switch (effect.type) {
-        case "start-timer":
-          timers.start(effect.timer, effect.after_ms);
-          break;
-        case "stop-timer":
-          timers.stop(effect.timer);
-          break;
-        default:
-          this.#perform(effect);
-      }
-    });
-    return {
-      state: () => runner.state.name,
-      feed: (input) => {
-        if (input.type !== "cancel") runner.feed(input);
-      },
-      stopTimers: () => timers.stopAll(),
-    };
-  }
-
-  #perform(effect: CommonEffect): void {
+  #perform(effect: Effect): void {
     switch (effect.type) {
       case "send":
         this.#send(this.#bytes);
+        break;
+      case "send-ack":
+        this.#send(printMessage(buildAck(this.request, effect.response)));
+        break;
+      case "send-cancel":
+        this.#context.sendCancel(buildCancel(this.request, this.#cancelHeaders), this.flow);
         break;
       case "provisional":
         this.#context.tell(() => this.#handlers.onProvisional?.(effect.response, this.#responseFlow));
@@ -250,6 +173,6 @@ class Client implements LiveClient {
   }
 
   #send(bytes: Uint8Array): void {
-    this.#context.transport.send(this.flow, bytes, (error) => this.#feed({ type: "transport-error", error }));
+    this.#context.transport.send(this.flow, bytes, (error) => this.#machine.feed({ type: "transport-error", error }));
   }
 }

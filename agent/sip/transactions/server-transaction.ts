@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { type Machine, Runner } from "../../base/fsm.ts";
+import type { Machine } from "../../base/fsm.ts";
 import { buildResponse } from "../messages/build.ts";
 import type { SipRequest, SipResponse } from "../messages/message.ts";
 import { tagOf } from "../messages/name-addr.ts";
@@ -11,7 +11,6 @@ import {
   type InviteServerEffect,
   type InviteServerInput,
   type InviteServerState,
-  type InviteServerTimer,
   inviteServer,
 } from "./invite-server.ts";
 import {
@@ -19,10 +18,9 @@ import {
   type NonInviteServerEffect,
   type NonInviteServerInput,
   type NonInviteServerState,
-  type NonInviteServerTimer,
   nonInviteServer,
 } from "./non-invite-server.ts";
-import { TimerSet } from "./timer-set.ts";
+import { runTimed, type TimedMachine } from "./timed-machine.ts";
 import type { TransactionTimers } from "./timers.ts";
 
 /** The machines that server transactions share, as they differ by transport alone. */
@@ -88,24 +86,14 @@ export interface ServerOptions {
   readonly context: ServerContext;
 }
 
-type CommonInput =
+type Input =
   | { readonly type: "start" }
   | { readonly type: "request" }
   | { readonly type: "ack"; readonly ack: SipRequest }
   | { readonly type: "respond"; readonly response: SipResponse }
   | { readonly type: "transport-error"; readonly error: TransportError };
 
-type CommonEffect = Exclude<
-  InviteServerEffect | NonInviteServerEffect,
-  { readonly type: "start-timer" | "stop-timer" | "ack" | "send-trying" }
->;
-
-/** One of the two machines with its timers. */
-interface Driver {
-  state(): ServerTransaction["state"];
-  feed(input: CommonInput): void;
-  stopTimers(): void;
-}
+type Effect = Exclude<InviteServerEffect | NonInviteServerEffect, { readonly type: "start-timer" | "stop-timer" }>;
 
 export function newServer(options: ServerOptions): LiveServer {
   return new Server(options);
@@ -116,13 +104,12 @@ class Server implements LiveServer {
   readonly request: SipRequest;
   readonly flow: Flow;
   readonly #context: ServerContext;
-  readonly #driver: Driver;
+  readonly #machine: TimedMachine<ServerTransaction["state"], Input>;
   #lastBytes: Uint8Array | undefined;
   #lastResponse: SipResponse | undefined;
   #toTag: string | undefined;
   #way: Flow | undefined;
   #ackFlow: Flow;
-  #ended = false;
   #cancelHandler: ((cancel: SipRequest) => void) | undefined;
   #transportErrorHandler: ((error: TransportError) => void) | undefined;
   #timeoutHandler: (() => void) | undefined;
@@ -133,14 +120,19 @@ class Server implements LiveServer {
     this.flow = options.flow;
     this.#ackFlow = options.flow;
     this.#context = options.context;
-    this.#driver =
+    const owner = {
+      clock: options.context.clock,
+      perform: (effect: Effect) => this.#perform(effect),
+      ended: () => options.context.ended(this),
+    };
+    this.#machine =
       options.request.method === "INVITE"
-        ? this.#drive(options.machines.invite)
-        : this.#driveNonInvite(options.machines.nonInvite);
+        ? runTimed(options.machines.invite, INVITE_SERVER_START, owner)
+        : runTimed(options.machines.nonInvite, NON_INVITE_SERVER_START, owner);
   }
 
   get state(): ServerTransaction["state"] {
-    return this.#driver.state();
+    return this.#machine.state;
   }
 
   get toTag(): string | undefined {
@@ -148,20 +140,20 @@ class Server implements LiveServer {
   }
 
   start(): void {
-    this.#feed({ type: "start" });
+    this.#machine.feed({ type: "start" });
   }
 
   respond(response: SipResponse): void {
-    this.#feed({ type: "respond", response });
+    this.#machine.feed({ type: "respond", response });
   }
 
   repeated(): void {
-    this.#feed({ type: "request" });
+    this.#machine.feed({ type: "request" });
   }
 
   acked(ack: SipRequest, flow: Flow): void {
     this.#ackFlow = flow;
-    this.#feed({ type: "ack", ack });
+    this.#machine.feed({ type: "ack", ack });
   }
 
   cancelled(cancel: SipRequest): void {
@@ -181,76 +173,16 @@ class Server implements LiveServer {
     this.#timeoutHandler = handler;
   }
 
-  #feed(input: CommonInput): void {
-    if (!this.#ended) this.#after(() => this.#driver.feed(input));
-  }
-
-  #after(step: () => void): void {
-    step();
-    if (this.#ended || this.#driver.state() !== "Terminated") return;
-    this.#ended = true;
-    this.#driver.stopTimers();
-    this.#context.ended(this);
-  }
-
-  #drive(machine: ServerMachines["invite"]): Driver {
-    const timers = new TimerSet<InviteServerTimer>(this.#context.clock, (timer) =>
-      this.#after(() => runner.feed({ type: "timer", timer })),
-    );
-    const runner = new Runner(machine, INVITE_SERVER_START, (effect) => {
-      switch (effect.type) {
-        case "start-timer":
-          timers.start(effect.timer, effect.after_ms);
-          break;
-        case "stop-timer":
-          timers.stop(effect.timer);
-          break;
-        case "send-trying":
-          this.#send(buildResponse(this.request, 100));
-          break;
-        case "ack":
-          this.#context.ack(effect.ack, this.#ackFlow);
-          break;
-        default:
-          this.#perform(effect);
-      }
-    });
-    return {
-      state: () => runner.state.name,
-      feed: (input) => runner.feed(input),
-      stopTimers: () => timers.stopAll(),
-    };
-  }
-
-  #driveNonInvite(machine: ServerMachines["nonInvite"]): Driver {
-    const timers = new TimerSet<NonInviteServerTimer>(this.#context.clock, (timer) =>
-      this.#after(() => runner.feed({ type: "timer", timer })),
-    );
-    const runner = new Runner(machine, NON_INVITE_SERVER_START, (effect) => {
-      switch (effect.type) {
-        case "start-timer":
-          timers.start(effect.timer, effect.after_ms);
-          break;
-        case "stop-timer":
-          timers.stop(effect.timer);
-          break;
-        default:
-          this.#perform(effect);
-      }
-    });
-    return {
-      state: () => runner.state.name,
-      feed: (input) => {
-        if (input.type !== "ack") runner.feed(input);
-      },
-      stopTimers: () => timers.stopAll(),
-    };
-  }
-
-  #perform(effect: CommonEffect): void {
+  #perform(effect: Effect): void {
     switch (effect.type) {
       case "send":
         this.#send(effect.response);
+        break;
+      case "send-trying":
+        this.#send(buildResponse(this.request, 100));
+        break;
+      case "ack":
+        this.#context.ack(effect.ack, this.#ackFlow);
         break;
       case "send-again":
         if (this.#lastBytes !== undefined) this.#transmit(this.#lastBytes);
@@ -284,7 +216,7 @@ class Server implements LiveServer {
 
   #sendFailed(error: TransportError): void {
     // Over TCP the machine may be through already (Timer J zero), but the user has to know.
-    if (this.#ended) this.#context.tell(() => this.#transportErrorHandler?.(error));
-    else this.#feed({ type: "transport-error", error });
+    if (this.#machine.stopped) this.#context.tell(() => this.#transportErrorHandler?.(error));
+    else this.#machine.feed({ type: "transport-error", error });
   }
 }
