@@ -6,13 +6,17 @@ import {
   chooseChallenge,
   parseChallenge,
   type Secret,
+  toAlgorithm,
 } from "../../sip/auth/digest.ts";
 import { headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 
 /** Answers a 401 or 407 with what the box knows: the header to add, or undefined where only the caller can. */
-export type Answerer = (challenge: SipResponse, request: Pick<SipRequest, "method" | "uri">) => Header | undefined;
+export type Answerer = (
+  challenge: SipResponse,
+  request: Pick<SipRequest, "method" | "uri" | "body">,
+) => Header | undefined;
 
 /**
  * The trunk's own credentials; on a PBX without such, the provisioned secret (HA1) of the calling extension, which is
@@ -20,11 +24,11 @@ export type Answerer = (challenge: SipResponse, request: Pick<SipRequest, "metho
  */
 export function answererFor(trunk: Trunk, extension: ExtensionConfig | undefined, config: SiteConfig): Answerer {
   const pbx = config.pbx_targets.find(({ id }) => id === trunk.id);
-  return (response, { method, uri }) => {
+  return (response, { method, uri, body }) => {
     const proxy = response.status === 407;
     const values = headerValues(response, proxy ? "Proxy-Authenticate" : "WWW-Authenticate");
     for (const { challenge, username, secret } of candidates(values, trunk, extension, pbx?.realm ?? pbx?.domain)) {
-      const answer = answerChallenge({ ...secret, challenge, method, uri, username, nc: 1, cnonce: token() });
+      const answer = answerChallenge({ ...secret, challenge, method, uri, body, username, nc: 1, cnonce: token() });
       if (answer.ok) return { name: proxy ? "Proxy-Authorization" : "Authorization", value: answer.value };
     }
     return undefined;
@@ -52,8 +56,8 @@ function candidates(
   return values.flatMap((value) => {
     const challenge = parseChallenge(value);
     if (challenge?.realm !== realm) return [];
-    const sha256 = challenge.algorithm?.toUpperCase() === "SHA-256";
-    const ha1 = sha256 ? extension.ha1_sha256 : extension.ha1_md5;
+    const algorithm = toAlgorithm(challenge.algorithm)?.algorithm;
+    const ha1 = algorithm === "SHA-256" ? extension.ha1_sha256 : algorithm === "MD5" ? extension.ha1_md5 : undefined;
     return ha1 === undefined ? [] : [{ challenge, username: extension.username, secret: { ha1 } }];
   });
 }

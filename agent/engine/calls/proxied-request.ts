@@ -217,8 +217,9 @@ export class ProxiedRequest {
   }
 
   #provisional(branch: Branch, response: SipResponse): void {
-    if (response.status === 100 || branch.done || this.#finalSent) return;
-    if (this.#isInvite) this.#startTimerC(branch);
+    // Of other requests nothing but a 100 goes back, and that is each hop's own (RFC 4320 §4.1).
+    if (response.status === 100 || !this.#isInvite || branch.done || this.#finalSent) return;
+    this.#startTimerC(branch);
     if (!branch.progressed && !this.#inDialog) this.#options.context.watcher.ringing(this.#options.leg);
     branch.progressed = true;
     this.#back(branch, response);

@@ -614,3 +614,33 @@ describe("what a proxy has to refuse", () => {
 function fail(): never {
   throw new Error("missing");
 }
+
+describe("requests other than INVITE (RFC 4320)", () => {
+  async function message() {
+    const { site, alice } = await scene();
+    const taken: ServerTransaction[] = [];
+    site.pbx.intercept = (tx) => {
+      taken.push(tx);
+      return true;
+    };
+    const request = { ...alice.inviteRequest("102", ""), method: "MESSAGE" };
+    setHeader(request, "CSeq", "1 MESSAGE");
+    const provisionals: number[] = [];
+    const answer = alice.send(request, ({ status }) => void provisionals.push(status));
+    await site.pass(20);
+    const [tx] = taken;
+    if (tx === undefined) throw new Error("the PBX has not seen it");
+    return { site, tx, provisionals, answer };
+  }
+
+  test("a provisional of the far side stays here; after 3.5 s the box says 100 itself, and the final goes back", async () => {
+    const { site, tx, provisionals, answer } = await message();
+    tx.respond(buildResponse(tx.request, 183));
+    await site.pass(3_000);
+    expect(provisionals).toEqual([]);
+    await site.pass(600);
+    expect(provisionals).toEqual([100]);
+    tx.respond(buildResponse(tx.request, 202));
+    expect((await within(site, 50, answer)).status).toBe(202);
+  });
+});

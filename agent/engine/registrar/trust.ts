@@ -98,7 +98,7 @@ export class PhoneDigest {
 }
 
 function secretOf(extension: ExtensionConfig, algorithm: Algorithm): string | undefined {
-  return algorithm === "MD5" ? extension.ha1_md5 : extension.ha1_sha256;
+  return algorithm === "MD5" ? extension.ha1_md5 : algorithm === "SHA-256" ? extension.ha1_sha256 : undefined;
 }
 
 /** The algorithms that every provisioned phone can use; all that any can when they have none in common. */

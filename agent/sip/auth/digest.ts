@@ -1,8 +1,8 @@
 import { isToken, quote, splitOutside, unquote } from "../messages/syntax.ts";
-import { type Algorithm, ha1Of, responseOf, sameText, toAlgorithm } from "./algorithm.ts";
+import { type Algorithm, ha1Of, hash, responseOf, sameText, toAlgorithm } from "./algorithm.ts";
 import type { NonceBook } from "./nonce-book.ts";
 
-export { type Algorithm, ha1Of } from "./algorithm.ts";
+export { type Algorithm, ha1Of, toAlgorithm } from "./algorithm.ts";
 export { NonceBook, type NonceUse } from "./nonce-book.ts";
 
 /** WWW-Authenticate or Proxy-Authenticate with scheme Digest (RFC 3261 §22, RFC 7616, RFC 8760). */
@@ -16,6 +16,8 @@ export interface Challenge {
   readonly qop: readonly string[];
   /** The former response was right, only its nonce was not fresh: answer again without asking for a password. */
   readonly stale: boolean;
+  /** The user name is to be sent hashed (RFC 7616 §3.4.4). */
+  readonly userhash?: boolean;
 }
 
 /** Authorization or Proxy-Authorization with scheme Digest. */
@@ -31,6 +33,8 @@ export interface Authorization {
   /** Eight hexadecimal digits as written. */
   readonly nc?: string;
   readonly cnonce?: string;
+  /** "true": `username` is a hash (RFC 7616 §3.4.4). */
+  readonly userhash?: string;
 }
 
 /**
@@ -74,6 +78,7 @@ export function parseChallenge(value: string): Challenge | undefined {
     ...pick(params, ["opaque", "algorithm"]),
     qop: qop.filter((each) => each !== ""),
     stale: params.get("stale")?.toLowerCase() === "true",
+    ...(params.get("userhash")?.toLowerCase() === "true" ? { userhash: true } : {}),
   };
 }
 
@@ -92,6 +97,7 @@ export function parseAuthorization(value: string): Authorization | undefined {
     "qop",
     "nc",
     "cnonce",
+    "userhash",
   ]);
   if (username === undefined || realm === undefined || nonce === undefined) return undefined;
   if (uri === undefined || response === undefined) return undefined;
@@ -101,7 +107,7 @@ export function parseAuthorization(value: string): Authorization | undefined {
 /** Why a challenge cannot be answered; undefined when it can. */
 function refusal({ algorithm, qop }: Challenge): string | undefined {
   if (toAlgorithm(algorithm) === undefined) return `unsupported algorithm ${algorithm}`;
-  if (qop.length > 0 && !qop.includes("auth")) return `unsupported qop ${qop.join(",")}`;
+  if (qop.length > 0 && !qop.includes("auth") && !qop.includes("auth-int")) return `unsupported qop ${qop.join(",")}`;
   return undefined;
 }
 
@@ -126,6 +132,8 @@ export type AnswerInput = Secret & {
   /** How often this nonce has been used, this time included: 1, 2, … */
   readonly nc: number;
   readonly cnonce: string;
+  /** The request's body: a server that offers `auth-int` alone wants it covered. Default none. */
+  readonly body?: Uint8Array;
 };
 
 export type Answer = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
@@ -133,25 +141,32 @@ export type Answer = { readonly ok: true; readonly value: string } | { readonly 
 /** The value for Authorization (after 401) or Proxy-Authorization (after 407). */
 export function answerChallenge(input: AnswerInput): Answer {
   const { challenge, method, uri, username, cnonce } = input;
-  const algorithm = toAlgorithm(challenge.algorithm);
+  const named = toAlgorithm(challenge.algorithm);
   const reason = refusal(challenge);
-  if (algorithm === undefined || reason !== undefined) return { ok: false, reason: reason ?? "unsupported algorithm" };
-  const ha1 = "ha1" in input ? input.ha1 : ha1Of(algorithm, username, challenge.realm, input.password);
+  if (named === undefined || reason !== undefined) return { ok: false, reason: reason ?? "unsupported algorithm" };
+  const { algorithm, session } = named;
+  const { nonce, realm } = challenge;
+  const ha1 = "ha1" in input ? input.ha1 : ha1Of(algorithm, username, realm, input.password);
   const nc = input.nc.toString(16).padStart(8, "0");
-  const { nonce } = challenge;
   const counted = challenge.qop.length > 0;
-  const response = responseOf({ algorithm, ha1, method, uri, nonce, ...(counted ? { qop: { nc, cnonce } } : {}) });
+  // `auth` where there is a choice: a proxy on the way may have to change a body, and `auth-int` would not let it.
+  const whole = counted && !challenge.qop.includes("auth");
+  const qop = { nc, cnonce, ...(whole ? { body: input.body ?? new Uint8Array(0) } : {}) };
+  const response = responseOf({ ...named, ha1, method, uri, nonce, cnonce, ...(counted ? { qop } : {}) });
+  const user = challenge.userhash === true ? hash(algorithm, `${username}:${realm}`) : username;
   // Quoted or not as RFC 3261 §25.1 has it: some peers refuse a quoted algorithm, qop or nc.
   const params = [
-    `username=${quote(username)}`,
-    `realm=${quote(challenge.realm)}`,
+    `username=${quote(user)}`,
+    `realm=${quote(realm)}`,
     `nonce=${quote(nonce)}`,
     `uri=${quote(uri)}`,
     `response="${response}"`,
   ];
-  if (challenge.algorithm !== undefined) params.push(`algorithm=${algorithm}`);
-  if (counted) params.push("qop=auth", `nc=${nc}`, `cnonce=${quote(cnonce)}`);
+  if (challenge.algorithm !== undefined) params.push(`algorithm=${algorithm}${session ? "-sess" : ""}`);
+  if (counted) params.push(`qop=${whole ? "auth-int" : "auth"}`, `nc=${nc}`);
+  if (counted || session) params.push(`cnonce=${quote(cnonce)}`);
   if (challenge.opaque !== undefined) params.push(`opaque=${quote(challenge.opaque)}`);
+  if (challenge.userhash === true) params.push("userhash=true");
   return { ok: true, value: `Digest ${params.join(", ")}` };
 }
 
@@ -170,7 +185,7 @@ export type Verdict =
   | { readonly ok: true }
   /**
    * "stale": the response is right but its nonce is not fresh (expired, unknown, used before): challenge with
-   * stale=true. "wrong": challenge anew. "unsupported": an algorithm or qop that was not offered.
+   * stale=true. "wrong": challenge anew. "unsupported": an algorithm, qop or user hash that was not offered.
    */
   | { readonly ok: false; readonly reason: "stale" | "wrong" | "unsupported"; readonly detail: string };
 
@@ -183,12 +198,14 @@ const NC = /^[0-9a-f]{8}$/i;
  */
 export function verifyDigest(input: VerifyInput): Verdict {
   const { authorization, method, realm, nonces } = input;
-  const algorithm = toAlgorithm(authorization.algorithm);
+  const named = toAlgorithm(authorization.algorithm);
+  const algorithm = named === undefined || named.session ? undefined : named.algorithm;
   const offered = input.algorithms ?? ["MD5"];
   if (algorithm === undefined || !offered.includes(algorithm) || ("ha1" in input && algorithm !== offered[0])) {
     return { ok: false, reason: "unsupported", detail: `algorithm ${authorization.algorithm ?? "MD5"}` };
   }
   const { username, nonce, uri, qop, nc = "", cnonce } = authorization;
+  if (authorization.userhash?.toLowerCase() === "true") return { ok: false, reason: "unsupported", detail: "userhash" };
   if (qop !== undefined && qop.toLowerCase() !== "auth")
     return { ok: false, reason: "unsupported", detail: `qop ${qop}` };
   if (qop !== undefined && (cnonce === undefined || !NC.test(nc))) {
@@ -196,7 +213,7 @@ export function verifyDigest(input: VerifyInput): Verdict {
   }
   const ha1 = "ha1" in input ? input.ha1 : ha1Of(algorithm, username, realm, input.password);
   const counted = qop === undefined || cnonce === undefined ? {} : { qop: { nc, cnonce } };
-  const expected = responseOf({ algorithm, ha1, method, uri, nonce, ...counted });
+  const expected = responseOf({ algorithm, session: false, ha1, method, uri, nonce, ...counted });
   const matches = sameText(expected, authorization.response.toLowerCase());
   if (!matches || authorization.realm !== realm) return { ok: false, reason: "wrong", detail: "response" };
   const use = nonces.use(nonce, qop === undefined ? undefined : Number.parseInt(nc, 16));

@@ -20,6 +20,13 @@ export function timerD(timers: TransactionTimers): number {
   return Math.max(32_000, transactionTimeout(timers));
 }
 
+/** From the first sending until Timer E has doubled from T1 to T2: 3.5 s with the RFC's values (RFC 4320 §4.1). */
+export function untilT2({ t1_ms, t2_ms }: TransactionTimers): number {
+  let passed = 0;
+  for (let interval = t1_ms; interval < t2_ms; interval *= 2) passed += interval;
+  return passed;
+}
+
 /** What a transaction needs to know to run its machine. */
 export interface TransactionSetting {
   /** Over TCP or TLS: nothing is retransmitted and the absorbing timers D, I, J and K are zero. */
