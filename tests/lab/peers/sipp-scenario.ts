@@ -51,6 +51,9 @@ export const receiveResponse = (status: number, options: ResponseOptions = {}): 
   receive({ response: String(status), auth: options.challenge, rrs: options.routes }, options);
 
 export const pause = (ms: number): Step => `<pause milliseconds="${ms}"/>`;
+/** Like a pause in which a request may be repeated: that would end a pause, or hang SIPp in it. */
+export const saysNothing = (ms: number): Step =>
+  `${receiveRequest("NOTHING", { timeout_ms: ms, on_timeout: `after-${ms}` })}\n${label(`after-${ms}`)}`;
 export const label = (id: string): Step => `<label id="${id}"/>`;
 export const goTo = (id: string): Step => `<nop next="${id}"/>`;
 
@@ -111,7 +114,9 @@ export function takeInvite(options: ReceiveOptions = {}): Step {
   const kept = ["Via", "From", "To", "CSeq"].map(
     (name) => `<ereg regexp=".*" search_in="hdr" header="${name}:" assign_to="invite_${name}"/>`,
   );
-  return receiveRequest("INVITE", { ...options, actions: [...kept, ...(options.actions ?? [])] });
+  const received = receiveRequest("INVITE", { ...options, actions: [...kept, ...(options.actions ?? [])] });
+  // SIPp refuses a scenario that keeps something and never uses it.
+  return `${received}\n<Reference variables="invite_Via,invite_From,invite_To,invite_CSeq"/>`;
 }
 
 /** Answers the INVITE that `takeInvite` took. */

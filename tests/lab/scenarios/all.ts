@@ -1,5 +1,8 @@
 import type { Scenario } from "../scenario.ts";
 import { brokenBox } from "./broken-box.ts";
+import { emergencyCallers } from "./emergency-callers.ts";
+import { emergencyCuts } from "./emergency-cuts.ts";
+import { emergencyResets } from "./emergency-resets.ts";
 import { emergencyWeather } from "./emergency-weather.ts";
 import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
@@ -21,6 +24,9 @@ export const scenarios: readonly Scenario[] = [
   ...goingAndComingBack,
   ...emergencyWeather,
   ...runningCalls,
+  ...emergencyCallers,
+  ...emergencyCuts,
+  ...emergencyResets,
 ];
 
 /** Those that `npm test` plays. */

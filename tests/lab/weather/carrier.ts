@@ -79,5 +79,7 @@ export async function startCarrier(
   { transport = "udp", echoes = true }: CarrierOptions = {},
 ): Promise<Sipp> {
   const at = { namespace: "wan", address: hosts.carrier, transport } as const;
-  return Sipp.start(lab, { name, ...at, scenario: carrier(name, steps), echoes, media_port: MEDIA_PORT });
+  // It lives on when a connection is reset, and its calls with it.
+  const more = transport === "tcp" ? ["-max_reconnect", "100", "-reconnect_close", "false"] : [];
+  return Sipp.start(lab, { name, ...at, scenario: carrier(name, steps), echoes, media_port: MEDIA_PORT, more });
 }
