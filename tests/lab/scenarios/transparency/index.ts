@@ -4,10 +4,12 @@ import { challenges } from "./challenged.ts";
 import { dtmf } from "./dtmf.ts";
 import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
+import { gruus } from "./gruu.ts";
 import { offers } from "./offers.ts";
 import { races } from "./races.ts";
 import { requests } from "./requests.ts";
 import { secured } from "./secured.ts";
+import { spirals } from "./spirals.ts";
 import { transfers } from "./transfers.ts";
 
 export const transparency: readonly Scenario[] = [
@@ -15,7 +17,9 @@ export const transparency: readonly Scenario[] = [
   ...challenges,
   ...dtmf,
   ...faxes,
+  ...gruus,
   ...requests,
+  ...spirals,
   ...secured,
   ...forks,
   ...transfers,
