@@ -44,6 +44,9 @@ export const interfaces = {
 
 export const hosts = {
   pbx: "203.0.113.10",
+  /** The cloud's second edge, and the carrier's: not there unless a scenario wants them. */
+  secondPbx: "203.0.113.11",
+  secondLteTrunk: "198.51.100.61",
   directTrunk: "203.0.113.20",
   /** A 911 carrier that SIPp plays. */
   carrier: "203.0.113.21",

@@ -24,7 +24,7 @@ export class Cuts {
   #unreachable = false;
   #loss_percent = 0;
   #sound = true;
-  #silentHosts: string[] = [];
+  #silentHosts: { readonly on: "wan" | "lte"; readonly address: string }[] = [];
   #withdrawn: string[] = [];
 
   constructor(layout: Layout, names: NameServers, delay: DelayLine) {
@@ -130,15 +130,20 @@ export class Cuts {
     await this.#delay.set(rtt_ms);
   }
 
-  /** One host of the internet stops answering: what is sent to it is swallowed at its door. */
-  async hostSilent(address: string): Promise<void> {
-    this.#silentHosts = [...this.#silentHosts, address];
-    await this.#applyHosts();
+  /** No name server answers any more, the carrier's neither. */
+  async everyDnsDead(): Promise<void> {
+    await Promise.all([this.#names.set("silent"), this.#names.setCarrier("silent")]);
   }
 
-  async hostBack(address: string): Promise<void> {
-    this.#silentHosts = this.#silentHosts.filter((silent) => silent !== address);
-    await this.#applyHosts();
+  /** One host of the internet, or of the carrier, stops answering: what is sent to it is swallowed at its door. */
+  async hostSilent(address: string, on: "wan" | "lte" = "wan"): Promise<void> {
+    this.#silentHosts = [...this.#silentHosts, { on, address }];
+    await this.#applyHosts(on);
+  }
+
+  async hostBack(address: string, on: "wan" | "lte" = "wan"): Promise<void> {
+    this.#silentHosts = this.#silentHosts.filter((silent) => silent.address !== address);
+    await this.#applyHosts(on);
   }
 
   /** The cellular link itself. */
@@ -163,11 +168,11 @@ export class Cuts {
     await chain("isp", "forward", rules);
   }
 
-  async #applyHosts(): Promise<void> {
+  async #applyHosts(on: "wan" | "lte"): Promise<void> {
     await chain(
-      "wan",
+      on,
       "input",
-      this.#silentHosts.map((address) => `ip daddr ${address} drop`),
+      this.#silentHosts.flatMap((silent) => (silent.on === on ? [`ip daddr ${silent.address} drop`] : [])),
     );
   }
 }

@@ -21,7 +21,7 @@ import { Cuts } from "./cuts.ts";
 import { until } from "./deadline.ts";
 import { DelayLine } from "./delay-line.ts";
 import { NameServers } from "./name-servers.ts";
-import { buildNetwork } from "./network.ts";
+import { addAddress, buildNetwork } from "./network.ts";
 import { Baresip } from "./peers/baresip.ts";
 import { Broker } from "./peers/broker.ts";
 import { Kamailio } from "./peers/kamailio.ts";
@@ -82,6 +82,7 @@ interface Parts {
   readonly programs: Programs;
   readonly captures: Captures;
   readonly cuts: Cuts;
+  readonly names: NameServers;
   readonly pbx: Kamailio;
   readonly lteTrunk: Kamailio;
   readonly directTrunk: Kamailio;
@@ -96,6 +97,7 @@ export class Lab {
   timeline: Timeline;
   readonly captures: Captures;
   readonly cuts: Cuts;
+  readonly names: NameServers;
   readonly pbx: Kamailio;
   readonly lteTrunk: Kamailio;
   readonly directTrunk: Kamailio;
@@ -112,6 +114,7 @@ export class Lab {
     this.timeline = parts.timeline;
     this.captures = parts.captures;
     this.cuts = parts.cuts;
+    this.names = parts.names;
     this.pbx = parts.pbx;
     this.lteTrunk = parts.lteTrunk;
     this.directTrunk = parts.directTrunk;
@@ -172,6 +175,7 @@ export class Lab {
       programs,
       captures: { lan: lanSeen, wan: wanSeen, lte: lteSeen },
       cuts: new Cuts(layout, names, delay),
+      names,
       pbx,
       lteTrunk: lteSide,
       directTrunk: direct,
@@ -259,10 +263,20 @@ export class Lab {
     return JSON.parse(stdout) as ProbeResult;
   }
 
-  /** What a DNS server says of a name: the response code and addresses, or `none` when it is silent. */
-  async resolve(from: Namespace, server: string, name: string): Promise<string> {
-    const { stdout } = await tryRunIn(from, [process.execPath, queryProgram, server, name]);
+  /**
+   * What a DNS server says of a name: the response code and the records' data, or `none` when it is silent. `how`: a type
+   * other than A, and `tcp`.
+   */
+  async resolve(from: Namespace, server: string, name: string, ...how: readonly string[]): Promise<string> {
+    const { stdout } = await tryRunIn(from, [process.execPath, queryProgram, server, name, ...how]);
     return stdout.trim();
+  }
+
+  /** One more Kamailio, at an address of its own. */
+  async kamailio(name: string, namespace: "wan" | "lte", address: string, config: (control: string) => string) {
+    await addAddress(namespace, address);
+    const { directory, runDirectory } = this;
+    return Kamailio.start(this.programs, { name, namespace, config, directory, runDirectory });
   }
 
   /** Whether one ping from a namespace is answered within a second, and what ping printed. */

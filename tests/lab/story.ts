@@ -13,7 +13,7 @@ import { expect } from "./scenario.ts";
 const TALK_MS = 1500;
 const HEARD_MS = 1000;
 
-type Way = "cloud" | "direct" | "lte";
+type Way = "cloud" | "second_cloud" | "direct" | "lte" | "second_lte";
 
 interface WayOut {
   readonly capture: Capture;
@@ -22,9 +22,20 @@ interface WayOut {
 }
 
 function wayOut(lab: Lab, way: Way): WayOut {
-  if (way === "lte") return { capture: lab.captures.lte, host: hosts.lteTrunk, psap: lab.remote.psapLte };
-  const host = way === "cloud" ? hosts.pbx : hosts.directTrunk;
-  return { capture: lab.captures.wan, host, psap: lab.remote.psapWan };
+  const lte = { capture: lab.captures.lte, psap: lab.remote.psapLte };
+  const wan = { capture: lab.captures.wan, psap: lab.remote.psapWan };
+  switch (way) {
+    case "lte":
+      return { ...lte, host: hosts.lteTrunk };
+    case "second_lte":
+      return { ...lte, host: hosts.secondLteTrunk };
+    case "cloud":
+      return { ...wan, host: hosts.pbx };
+    case "second_cloud":
+      return { ...wan, host: hosts.secondPbx };
+    case "direct":
+      return { ...wan, host: hosts.directTrunk };
+  }
 }
 
 export interface EmergencyCall {
@@ -95,7 +106,7 @@ export async function emergencyCall(lab: Lab, caller: Telephone, way: Way): Prom
     await psapAnswers(call);
     await locationSent(call.invite, rooms[caller.user]);
     // What the cloud shows the PSAP is the cloud's own business: it knows its users.
-    if (way !== "cloud") callerShown(call.invite, numbers.main);
+    if (way !== "cloud" && way !== "second_cloud") callerShown(call.invite, numbers.main);
     await sleep(TALK_MS);
     await hangUp(caller, call.psap);
     await bothHeard(lab, caller, call.psap);
@@ -159,7 +170,7 @@ export async function internalCall(lab: Lab, caller: Telephone, callee: Telephon
 }
 
 /** A call to the outside telephone over the LTE trunk, which must show the main number. */
-export async function outboundOverLte(lab: Lab, caller: Telephone): Promise<void> {
+export async function outboundOverLte(lab: Lab, caller: Telephone, host: string = hosts.lteTrunk): Promise<void> {
   const { outside } = lab.remote;
   await lab.step(`${caller.name} calls an outside number: over LTE, with the main number as caller`, async () => {
     for (const phone of [caller, outside]) phone.forget();
@@ -168,7 +179,7 @@ export async function outboundOverLte(lab: Lab, caller: Telephone): Promise<void
     const invite = await lab.captures.lte.request(
       "the INVITE to the outside number",
       5000,
-      { method: "INVITE", to: hosts.lteTrunk },
+      { method: "INVITE", to: host },
       mark,
     );
     callerShown(invite, numbers.main);

@@ -28,7 +28,12 @@ export interface BoxStatus {
           readonly state: string;
           readonly evidence: readonly Evidence[];
         }[];
-        readonly trunks: readonly { readonly id: string; readonly state: string; readonly registered?: boolean }[];
+        readonly trunks: readonly {
+          readonly id: string;
+          readonly state: string;
+          readonly registered?: boolean;
+          readonly evidence?: readonly Evidence[];
+        }[];
         readonly phones: readonly { readonly number: string; readonly availability: string }[];
         readonly calls: readonly { readonly kind: string; readonly state: string }[];
         readonly emergency: { readonly state: string; readonly reason: string };
@@ -61,6 +66,11 @@ export class Box {
       ({ size }) => size,
       () => 0,
     );
+  }
+
+  /** The snapshot as it is on the disk; empty when there is none. */
+  async snapshotText(): Promise<string> {
+    return readFile(this.#snapshot, "utf8").catch(() => "");
   }
 
   /** Turns one byte in the middle of the snapshot into another. */

@@ -25,6 +25,10 @@ export interface SiteOptions {
   readonly pbx_transport?: "udp" | "tcp";
   readonly hold_down_ms?: number;
   readonly return_when?: "stable" | "idle" | "hour";
+  /** The cloud has a second edge, for when the first is gone; telephones refresh every 30 s. */
+  readonly second_pbx?: boolean;
+  /** Every peer is found by its name, and its port by SRV. */
+  readonly by_name?: boolean;
   /** A 911 trunk over the WAN, tried between the cloud and LTE. */
   readonly direct_trunk?: boolean;
   /** A 911 carrier over the WAN, tried before all else, which SIPp plays (see weather/carrier.ts). */
@@ -62,6 +66,13 @@ const morePhones = (count: number) =>
 
 /** 101 and 102 have a provisioned secret and a room of their own, 103 has neither. */
 export function siteFile(layout: Layout, options: SiteOptions = {}): string {
+  const host = (name: string, address: string) => (options.by_name ? name : address);
+  const pbx = {
+    path: "wan",
+    domain: domains.pbx,
+    transport: options.pbx_transport ?? "udp",
+    carrier_profile: "by-value",
+  } as const;
   const port = wanPort(layout);
   const { secure } = options;
   const written: Written = {
@@ -114,15 +125,8 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       },
     ],
     pbx_targets: [
-      {
-        id: "cloud",
-        path: "wan",
-        domain: domains.pbx,
-        host: hosts.pbx,
-        transport: options.pbx_transport ?? "udp",
-        local_port: 5080,
-        carrier_profile: "by-value",
-      },
+      { ...pbx, id: "cloud", host: host(domains.pbx, hosts.pbx), local_port: 5080 },
+      ...(options.second_pbx ? [{ ...pbx, id: "cloud-2", host: hosts.secondPbx, local_port: 5082 }] : []),
     ],
     trunks: [
       {
@@ -130,7 +134,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         path: "lte",
         roles: ["emergency", "main_number"],
         ...(secure === undefined
-          ? { host: hosts.lteTrunk, transport: options.trunk_transport ?? "udp" }
+          ? { host: host(domains.lteTrunk, hosts.lteTrunk), transport: options.trunk_transport ?? "udp" }
           : {
               host: domains.secureTrunk,
               port: ports.sips,
@@ -177,6 +181,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       { id: "loc-room-1", label: "Front desk", civic: { ...siteLocation, FLR: "1", ROOM: "101" } },
       { id: "loc-room-2", label: "Room 2", civic: { ...siteLocation, FLR: "2", ROOM: "202" } },
     ],
+    ...(options.second_pbx ? { registrar: { lan_expires_s: 30 } } : {}),
     failover: { hold_down_ms: options.hold_down_ms ?? 3000, return_when: options.return_when ?? "stable" },
     noc: {
       brokers: [{ id: "noc", host: hosts.broker, paths: ["wan", "lte"] }],
@@ -217,8 +222,9 @@ const carrierTrunk = {
   },
 } as const;
 
-function emergencyRoutes({ carrier, secure, direct_trunk }: SiteOptions): readonly string[] {
+function emergencyRoutes({ carrier, secure, second_pbx, direct_trunk }: SiteOptions): readonly string[] {
   if (carrier !== undefined) return [carrierTrunk.id, "lte-trunk", "cloud"];
   if (secure !== undefined) return ["lte-trunk", "cloud"];
-  return ["cloud", ...(direct_trunk ? [directTrunk.id] : []), "lte-trunk"];
+  const second = second_pbx ? ["cloud-2"] : [];
+  return ["cloud", ...second, ...(direct_trunk ? [directTrunk.id] : []), "lte-trunk"];
 }

@@ -55,6 +55,7 @@ export class Baresip implements Telephone {
   readonly events = new Journal<PhoneEvent>();
   readonly #options: BaresipOptions;
   readonly #programs: Programs;
+  #outbound: readonly string[] | undefined;
   #program: Program | undefined;
   #socat: Program | undefined;
   #control: ControlSocket | undefined;
@@ -70,7 +71,9 @@ export class Baresip implements Telephone {
     this.tone_hz = options.tone_hz;
   }
 
-  async start(): Promise<void> {
+  /** `outbound`: another place to send everything to than before; none: it asks for its domain. */
+  async start(outbound?: readonly string[]): Promise<void> {
+    if (outbound !== undefined) this.#outbound = outbound;
     const options = this.#options;
     await mkdir(this.#recordings, { recursive: true });
     await writeFile(join(this.#home, "config"), this.#config());
@@ -230,7 +233,7 @@ export class Baresip implements Telephone {
     const { user, domain, registration, transport = "udp" } = this.#options;
     const uri = `<sip:${user}@${domain};transport=${transport}>`;
     if (registration === undefined) return `${uri};regint=0;audio_codecs=PCMU`;
-    const outbound = registration.outbound.map(
+    const outbound = (this.#outbound ?? registration.outbound).map(
       (host, n) => `;outbound${n === 0 ? "" : n + 1}="sip:${host};transport=${transport}"`,
     );
     const credentials = `;auth_user=${user};auth_pass=${registration.password};regint=${registration.expires_s}`;

@@ -115,11 +115,11 @@ const challengedInside = `      if ($sel(cfg_get.challenge.inside) == 1 && $si !
  * Registrar with Path, digest per user (MD5), main-number group, 911 to the PSAP (challenged when `challenge.emergency` is
  * 1), subscriptions and publications to a server beyond the PBX, the rest to the outside telephone.
  */
-export function cloudPbx(control: string): string {
+export function cloudPbx(control: string, address: string = hosts.pbx): string {
   const users = Object.values(extensions);
   const group = users.slice(0, 3);
   const groupBranches = group.slice(1).map((phone) => `    append_branch("sip:${phone.user}@${domains.pbx}");`);
-  return `${preamble({ address: hosts.pbx, domain: domains.pbx, control })}
+  return `${preamble({ address, domain: domains.pbx, control })}
 challenge.emergency = 0 desc "1: 911 is asked for a password like any other call"
 challenge.inside = 0 desc "1: inside of a dialog too, and the digest-uri must be the Request-URI (RFC 7616 3.4.6)"
 presence.server = 0 desc "1: somebody answers subscriptions and publications beyond the PBX"
@@ -192,8 +192,8 @@ ${featureHelpers}`;
  * The carrier's trunk: the site registers with digest and gets its main number's calls there; calls from the site are
  * challenged (911 is not); other numbers ring the outside telephone.
  */
-export function lteTrunk(control: string): string {
-  return trunk({ address: hosts.lteTrunk, domain: domains.lteTrunk, control });
+export function lteTrunk(control: string, address: string = hosts.lteTrunk): string {
+  return trunk({ address, domain: domains.lteTrunk, control });
 }
 
 /** The same trunk over TLS: both sides show a certificate of the authority that `tls` names. */
@@ -219,7 +219,10 @@ ca_list = ${ca_file}
 function trunk(common: Common): string {
   const { domain } = common;
   return `${preamble(common)}
+trunk.overloaded = 0 desc "1: says 503 to everything, as a server that is too busy"
+
 request_route {
+  if ($sel(cfg_get.trunk.overloaded) == 1 && !is_method("ACK")) { sl_send_reply("503", "Too Busy"); exit; }
 ${guards()}
   if (is_method("REGISTER")) { route(REGISTRAR); }
   if (!is_method("INVITE")) { sl_send_reply("405", "Method Not Allowed"); exit; }

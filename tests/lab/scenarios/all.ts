@@ -9,6 +9,7 @@ import { goingAndComingBack } from "./going-and-coming-back.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 import { runningCalls } from "./running-calls.ts";
+import { severalServers } from "./several-servers.ts";
 import { sippAlone } from "./sipp-alone.ts";
 import { transparency } from "./transparency/index.ts";
 import { transports } from "./transports/index.ts";
@@ -27,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   ...emergencyCallers,
   ...emergencyCuts,
   ...emergencyResets,
+  ...severalServers,
 ];
 
 /** Those that `npm test` plays. */

@@ -1,11 +1,11 @@
 /**
- * Adapter: dgram. A tiny DNS server (A records, NXDOMAIN for other names, empty answers for other types) with a switch
- * for SERVFAIL and silence, and a UDP echo (RFC 862). Settings are one JSON argument.
+ * Adapter: dgram. A tiny DNS server (A records, NXDOMAIN for other names, empty answers for other types, further records
+ * from a file that may change) with a switch for SERVFAIL and silence, and a UDP echo (RFC 862). Settings are one JSON argument.
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
+import { type Answer, AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
 
 interface Settings {
   readonly dns: string;
@@ -14,6 +14,8 @@ interface Settings {
   readonly echo_port: number;
   readonly names: Readonly<Record<string, string>>;
   readonly mode_file: string;
+  /** Answer records by `TYPE name`, as JSON. */
+  readonly records_file: string;
 }
 
 const NXDOMAIN = 3;
@@ -32,17 +34,23 @@ dns.on("message", (bytes, peer) => {
   }
   const question = query.questions?.[0];
   if (question === undefined) return;
-  const address = settings.names[question.name.toLowerCase()];
-  const code = mode === "servfail" ? SERVFAIL : address === undefined ? NXDOMAIN : 0;
+  const name = question.name.toLowerCase();
+  const records = JSON.parse(readFileSync(settings.records_file, "utf8")) as Record<string, Answer[]>;
+  const further = records[`${question.type} ${name}`] ?? [];
+  const address = settings.names[name];
+  const known = address !== undefined || Object.keys(records).some((key) => key.endsWith(` ${name}`));
+  const code = mode === "servfail" ? SERVFAIL : known ? 0 : NXDOMAIN;
   const answer = encode({
     type: "response",
     ...(query.id === undefined ? {} : { id: query.id }),
     flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | ((query.flags ?? 0) & RECURSION_DESIRED) | code,
     questions: [question],
-    answers:
-      code === 0 && question.type === "A" && address !== undefined
-        ? [{ type: "A", name: question.name, ttl: 5, data: address }]
-        : [],
+    answers: [
+      ...(code === 0 ? further : []),
+      ...(code === 0 && question.type === "A" && address !== undefined
+        ? [{ type: "A" as const, name: question.name, ttl: 5, data: address }]
+        : []),
+    ],
   });
   dns.send(answer, peer.port, peer.address);
 });
