@@ -81,6 +81,7 @@ export const domains = {
   box: "box.site.example",
   lteTrunk: "trunk.lte.example",
   secureTrunk: "secure.lte.example",
+  sixTrunk: "six.lte.example",
   directTrunk: "e911.wan.example",
   broker: "noc.example",
 } as const;
@@ -153,6 +154,22 @@ export const remotePhones = {
     rtp_port: 21_400,
   },
 } as const satisfies Readonly<Record<string, RemotePhone>>;
+
+/**
+ * IPv6 (RFC 3849 and unique local addresses), which only the scenarios of two families put on top. The carrier's link is
+ * of IPv6 alone there, as many a cellular network is.
+ */
+export const six = {
+  prefix: 64,
+  lan: "fd77:1::/64",
+  box: "fd77:1::2",
+  phone102: "fd77:1::102",
+  cellular_box: "2001:db8:6::2",
+  cellular_edge: "2001:db8:6::1",
+  trunk: "2001:db8:60::61",
+  psap: "2001:db8:60::91",
+  psap_gateway: "2001:db8:60::90",
+} as const;
 
 /** All tones in use; the recogniser says which of these is in a recording. */
 export const tones_hz: readonly number[] = [

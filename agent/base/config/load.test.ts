@@ -113,3 +113,31 @@ describe("each fault names file, line, key, what was found and what is allowed",
     expect(faultsOf(bomb.join("\n")).length).toBeGreaterThan(0);
   });
 });
+
+test("IPv6 addresses come out in the form that the kernel prints", () => {
+  const result = parseConfig(
+    `v: 1
+org: { id: o, name: O }
+site: { id: s, name: S, location: hall, main_number: "+13035550100" }
+box: { id: b }
+lans:
+  - { id: lan, address: "FD77:1:0:0::2", subnets: ["fd77:1::/64"] }
+paths:
+  - { id: lte, kind: lte, address: "2001:DB8:6::0002", gateway: "2001:db8:6:0::1" }
+trunks:
+  - { id: t, path: lte, roles: [emergency], host: "2001:db8:0060::61", carrier_profile: p }
+carrier_profiles: [{ id: p }]
+locations:
+  - { id: hall, label: Hall, civic: { country: US } }
+`,
+    "site.yaml",
+  );
+  expect(result.ok ? [result.config.lans[0]?.address, result.config.trunks[0]?.host] : result.faults).toEqual([
+    "fd77:1::2",
+    "2001:db8:60::61",
+  ]);
+  expect(result.ok ? result.config.paths[0] : undefined).toMatchObject({
+    address: "2001:db8:6::2",
+    gateway: "2001:db8:6::1",
+  });
+});

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Ajv, type ErrorObject } from "ajv";
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { HoldfastError } from "../errors.ts";
+import { withCanonicalAddresses } from "./canonical-addresses.ts";
 import { crossReferences } from "./cross-references.ts";
 import { SiteConfig } from "./schema.ts";
 
@@ -106,7 +107,7 @@ export function parseConfig(source: string, file: string): LoadResult {
   if (faults.length > 0) return { ok: false, faults };
   return {
     ok: true,
-    config: deepFreeze(config),
+    config: deepFreeze(withCanonicalAddresses(config)),
     place: (path) => ({ file, line: at(path), key: keyText(path, data) }),
   };
 }

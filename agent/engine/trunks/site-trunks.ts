@@ -7,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
+import { inBrackets } from "../../sip/transport/ip-address.ts";
 import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
 import type { SitePaths } from "../paths/site-paths.ts";
@@ -258,7 +259,7 @@ export function settingsOf(
     kind: "trunk" as const,
     path: trunk.path,
     roles: trunk.roles,
-    domain: trunk.host,
+    domain: inBrackets(trunk.host),
     host: trunk.host,
     port: trunk.port,
     transport: trunk.transport,

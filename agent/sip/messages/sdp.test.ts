@@ -181,10 +181,25 @@ describe("pointing media elsewhere", () => {
   });
 
   test("a=rtcp with an address, its own RTCP port, from IPv6 to IPv4 and back", () => {
-    const six = sdp(...TOP, "c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP6 2001:db8::1");
-    const four = sdp(...TOP, "c=IN IP4 10.0.0.9", "m=audio 30000 RTP/AVP 0", "a=rtcp:30005 IN IP4 10.0.0.9");
+    const top = (address: string) => TOP.map((line) => line.replace(/IN IP4 .*/, `IN ${address}`));
+    const media = (port: number, rtcp: number, address: string) => [
+      `c=IN ${address}`,
+      `m=audio ${port} RTP/AVP 0`,
+      `a=rtcp:${rtcp} IN ${address}`,
+    ];
+    const six = sdp(...top("IP6 2001:db8::1"), ...media(4000, 53_020, "IP6 2001:db8::1"));
+    const four = sdp(...top("IP4 10.0.0.9"), ...media(30_000, 30_005, "IP4 10.0.0.9"));
     expect(editSdp(six, [{ ...RELAY, rtcpPort: 30_005 }])).toBe(four);
     expect(editSdp(four, [{ address: "2001:db8::1", port: 4000, rtcpPort: 53_020 }])).toBe(six);
+  });
+
+  test("the origin follows into the other IP family, for phones judge by it; within one family it stays", () => {
+    const offer = "v=0\r\no=a 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    const six = editSdp(offer, [{ address: "2001:db8::1", port: 6000 }]);
+    expect(six).toContain("o=a 1 2 IN IP6 2001:db8::1\r\n");
+    expect(editSdp(six, [{ address: "198.51.100.1", port: 7000 }])).toContain("o=a 1 2 IN IP4 198.51.100.1\r\n");
+    expect(editSdp(offer, [{ address: "198.51.100.1", port: 7000 }])).toContain("o=a 1 2 IN IP4 192.0.2.1\r\n");
+    expect(editSdp(offer, [undefined])).toBe(offer);
   });
 
   test("a held stream keeps its unspecified address, refused and removed media keep port 0", () => {

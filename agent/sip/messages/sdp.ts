@@ -181,7 +181,8 @@ function isUnspecified(address: string): boolean {
 
 /**
  * Points media somewhere else: `targets[i]` for the i-th m= section, undefined to leave it. Only the port of m=, the
- * address of c= and a=rtcp and the ICE candidates change, in place; every other byte stays. A section with port 0 is left
+ * address of c= and a=rtcp (of o= where the IP family changes) and the ICE candidates change, in place; every other byte
+ * stays. A section with port 0 is left
  * alone, and an unspecified address stays, for both say "no media". A section that used the session's c= gets its own
  * line when not all of them go to one address.
  *
@@ -217,6 +218,11 @@ export function editSdp(
       insertConnection(section, target.address);
     }
   });
+  const moved = media.flatMap(({ media: line }, i) => {
+    const address = targets[i]?.address;
+    return line?.port === 0 || address === undefined ? [] : [address];
+  });
+  if (moved[0] !== undefined) moveOrigin(session, moved[0]);
   if (ice === "removed" && media.some(({ media: line }, i) => line?.port !== 0 && targets[i] !== undefined)) {
     removeIce(session);
   }
@@ -231,6 +237,21 @@ function moveConnections(section: Section, address: string): void {
   for (const line of section.lines) {
     const old = CONNECTION.exec(line.text)?.[1];
     if (old !== undefined && !isUnspecified(old)) line.text = `c=IN ${addressType(address)} ${address}`;
+  }
+}
+
+const ORIGIN = /^(o=[^ ]+ [^ ]+ [^ ]+ IN )(IP[46]) [^ ]+/i;
+
+/**
+ * The origin only names a session (RFC 8866 §5.2) and stays as it is, unless it is of the other IP family: there are
+ * phones that judge by it whether they can speak with the other side at all, and refuse the call with 488.
+ */
+function moveOrigin(session: Section, address: string): void {
+  for (const line of session.lines) {
+    const family = ORIGIN.exec(line.text)?.[2]?.toUpperCase();
+    if (family !== undefined && family !== addressType(address)) {
+      line.text = line.text.replace(ORIGIN, `$1${addressType(address)} ${address}`);
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import {
   numbers,
   ports,
   siteLocation,
+  six,
   trunkAccount,
 } from "../addresses.ts";
 import { type Layout, wanPort } from "../network.ts";
@@ -42,6 +43,8 @@ export interface SiteOptions {
     /** The authority that the trunk's certificate must come from. */
     readonly ca_file: string;
   };
+  /** Phones may use IPv6 too, and the carrier's network and trunk know nothing else; that trunk is first for 911. */
+  readonly six?: boolean;
   /** The file ends in the middle, as after a power cut while it was saved. */
   readonly half_written?: boolean;
 }
@@ -100,6 +103,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         dns_port: ports.dns,
         ...(secure === undefined ? {} : { tls: { certificate: "box" } }),
       },
+      ...(options.six ? [{ id: "voice-6", interface: interfaces.box.lan, address: six.box, subnets: [six.lan] }] : []),
     ],
     paths: [
       {
@@ -118,10 +122,10 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         id: "lte",
         kind: "lte",
         interface: interfaces.box.lte,
-        address: cellular.box,
-        gateway: cellular.edge,
         table: 102,
-        dns_servers: [hosts.lteDns],
+        ...(options.six
+          ? { address: six.cellular_box, gateway: six.cellular_edge }
+          : { address: cellular.box, gateway: cellular.edge, dns_servers: [hosts.lteDns] }),
       },
     ],
     pbx_targets: [
@@ -134,7 +138,10 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         path: "lte",
         roles: ["emergency", "main_number"],
         ...(secure === undefined
-          ? { host: host(domains.lteTrunk, hosts.lteTrunk), transport: options.trunk_transport ?? "udp" }
+          ? {
+              host: options.six ? six.trunk : host(domains.lteTrunk, hosts.lteTrunk),
+              transport: options.trunk_transport ?? "udp",
+            }
           : {
               host: domains.secureTrunk,
               port: ports.sips,
@@ -144,7 +151,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         local_port: 5070,
         carrier_profile: "by-value",
         registration: {
-          aor: `sip:${numbers.main}@${secure === undefined ? domains.lteTrunk : domains.secureTrunk}`,
+          aor: `sip:${numbers.main}@${trunkDomain(options)}`,
           username: trunkAccount.user,
           password: trunkAccount.password,
           expires_s: 60,
@@ -222,9 +229,14 @@ const carrierTrunk = {
   },
 } as const;
 
-function emergencyRoutes({ carrier, secure, second_pbx, direct_trunk }: SiteOptions): readonly string[] {
+function trunkDomain({ secure, six: ofSix }: SiteOptions): string {
+  if (secure !== undefined) return domains.secureTrunk;
+  return ofSix ? domains.sixTrunk : domains.lteTrunk;
+}
+
+function emergencyRoutes({ carrier, secure, six: ofSix, second_pbx, direct_trunk }: SiteOptions): readonly string[] {
   if (carrier !== undefined) return [carrierTrunk.id, "lte-trunk", "cloud"];
-  if (secure !== undefined) return ["lte-trunk", "cloud"];
+  if (secure !== undefined || ofSix) return ["lte-trunk", "cloud"];
   const second = second_pbx ? ["cloud-2"] : [];
   return ["cloud", ...second, ...(direct_trunk ? [directTrunk.id] : []), "lte-trunk"];
 }

@@ -83,7 +83,7 @@ export class Baresip implements Telephone {
     this.#program = this.#programs.start({
       name: options.name,
       namespace: options.namespace,
-      argv: ["baresip", "-f", this.#home, "-s"],
+      argv: ["baresip", "-f", this.#home, "-s", ...(isIpv6(options.address) ? ["-6"] : [])],
     });
     await this.#program.line(/baresip is ready/, 5000);
     this.#socat = this.#programs.start({
@@ -254,8 +254,8 @@ export class Baresip implements Telephone {
       "module_app ctrl_tcp.so",
       ...(this.#extras.modules ?? []).map((module) => `module_app ${module}`),
       `ctrl_tcp_listen 127.0.0.1:${control_port}`,
-      `sip_listen ${address}:5060`,
-      `net_interface ${address}`,
+      `sip_listen ${isIpv6(address) ? `[${address}]` : address}:5060`,
+      `net_interface ${isIpv6(address) ? "eth0" : address}`,
       ...(ca_file === undefined ? [] : [`sip_cafile ${ca_file}`]),
       `audio_source aufile,${toneFile}`,
       `audio_player aubridge,sink-${control_port}`,
@@ -270,3 +270,6 @@ export class Baresip implements Telephone {
     ].join("\n")}\n`;
   }
 }
+
+/** Then it speaks nothing else. */
+const isIpv6 = (address: string): boolean => address.includes(":");

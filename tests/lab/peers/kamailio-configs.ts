@@ -1,5 +1,5 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
-import { domains, extensions, hosts, numbers, ports, remotePhones, trunkAccount } from "../addresses.ts";
+import { domains, extensions, hosts, numbers, ports, remotePhones, six, trunkAccount } from "../addresses.ts";
 import { beyondPbx, featureHelpers, featureRoutes, presence } from "./pbx-features.ts";
 
 interface Common {
@@ -201,6 +201,11 @@ export function secureTrunk(control: string, tls: string): string {
   return trunk({ address: hosts.secureTrunk, domain: domains.secureTrunk, control, tls });
 }
 
+/** The same trunk on a network of IPv6 alone, and its PSAP with it. */
+export function trunkOfSix(control: string): string {
+  return trunk({ address: `[${six.trunk}]`, domain: domains.sixTrunk, control }, `[${six.psap}]`);
+}
+
 /** Settings of Kamailio's `tls` module: whoever connects, or is connected to, must present a certificate. */
 export function mutualTls(
   own: { readonly certificate_file: string; readonly key_file: string },
@@ -216,7 +221,7 @@ ca_list = ${ca_file}
   return `[server:default]\n${section}[client:default]\n${section}`;
 }
 
-function trunk(common: Common): string {
+function trunk(common: Common, psap: string = hosts.psapLte): string {
   const { domain } = common;
   return `${preamble(common)}
 trunk.overloaded = 0 desc "1: says 503 to everything, as a server that is too busy"
@@ -256,7 +261,7 @@ route[REGISTRAR] {
   exit;
 }
 
-${toPsap(hosts.psapLte)}`;
+${toPsap(psap)}`;
 }
 
 /** A 911 provider reached over the internet; it knows the site by its address and takes nothing but 911. */

@@ -1,4 +1,5 @@
 import type { Scenario } from "../../scenario.ts";
 import { tls } from "./tls.ts";
+import { twoFamilies } from "./two-families.ts";
 
-export const transports: readonly Scenario[] = [...tls];
+export const transports: readonly Scenario[] = [...tls, ...twoFamilies];
