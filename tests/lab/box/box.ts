@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Evidence } from "../../../agent/base/events.ts";
+import type { MovePermission } from "../../../agent/base/snapshot.ts";
 import { lan, ports } from "../addresses.ts";
 import { until } from "../deadline.ts";
 import type { Layout } from "../network.ts";
@@ -36,6 +37,7 @@ export interface BoxStatus {
         }[];
         readonly phones: readonly { readonly number: string; readonly availability: string }[];
         readonly calls: readonly { readonly kind: string; readonly state: string }[];
+        readonly call_moves: readonly MovePermission[];
         readonly emergency: { readonly state: string; readonly reason: string };
       }
     | undefined;

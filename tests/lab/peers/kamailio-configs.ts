@@ -1,5 +1,5 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
-import { domains, extensions, hosts, numbers, ports, remotePhones, six, trunkAccount } from "../addresses.ts";
+import { cellular, domains, extensions, hosts, numbers, ports, remotePhones, six, trunkAccount } from "../addresses.ts";
 import { beyondPbx, featureHelpers, featureRoutes, presence } from "./pbx-features.ts";
 
 interface Common {
@@ -104,7 +104,11 @@ const isEmergency = `$rU == "${numbers.emergency}" || $rU == "+${numbers.emergen
 const isMain = `$rU =~ "^\\+?${numbers.main.slice(1)}$"`;
 
 /** Each request is asked anew: an answer to an earlier challenge (its nonce count is beyond 1) does not do. */
-const challengedInside = `      if ($sel(cfg_get.challenge.inside) == 1 && $si != "${beyondPbx.address}" && is_method("INVITE|UPDATE|BYE|REFER")) {
+const challengedInside = `      if ($sel(cfg_get.refuse.elsewhere) == 1 && $si == "${cellular.box}" && is_method("INVITE")) {
+        sl_send_reply("403", "Not where the call was set up");
+        exit;
+      }
+      if ($sel(cfg_get.challenge.inside) == 1 && $si != "${beyondPbx.address}" && is_method("INVITE|UPDATE|BYE|REFER")) {
         t_newtran();
         # 17: with qop, and stale=true; else a telephone takes its password for wrong.
         if (!($hdr(Proxy-Authorization) =~ "nc=.?00000001")) { proxy_challenge("${domains.pbx}", "17"); exit; }
@@ -122,6 +126,7 @@ export function cloudPbx(control: string, address: string = hosts.pbx): string {
   return `${preamble({ address, domain: domains.pbx, control })}
 challenge.emergency = 0 desc "1: 911 is asked for a password like any other call"
 challenge.inside = 0 desc "1: inside of a dialog too, and the digest-uri must be the Request-URI (RFC 7616 3.4.6)"
+refuse.elsewhere = 0 desc "1: a re-INVITE from the site's cellular address is refused"
 presence.server = 0 desc "1: somebody answers subscriptions and publications beyond the PBX"
 
 request_route {
