@@ -68,6 +68,8 @@ const guards = (inside = ""): string => `  if (!sanity_check("1511", "7")) { exi
   if (has_totag()) {
     if (loose_route()) {
 ${inside}
+      # A NOTIFY that comes before the answer to its SUBSCRIBE establishes the dialog (RFC 6665 4.3).
+      if (is_method("NOTIFY")) { record_route(); }
       # A GRUU of ours as the target is looked up; a contact address is not.
       if (uri == myself && $(ru{uri.param,gr}) != $null) { lookup("location"); }
       t_relay();

@@ -6,6 +6,7 @@ import { faxes } from "./fax.ts";
 import { forks } from "./forks.ts";
 import { gruus } from "./gruu.ts";
 import { offers } from "./offers.ts";
+import { presence } from "./presence.ts";
 import { races } from "./races.ts";
 import { requests } from "./requests.ts";
 import { secured } from "./secured.ts";
@@ -18,6 +19,7 @@ export const transparency: readonly Scenario[] = [
   ...dtmf,
   ...faxes,
   ...gruus,
+  ...presence,
   ...requests,
   ...spirals,
   ...secured,
