@@ -644,3 +644,24 @@ describe("requests other than INVITE (RFC 4320)", () => {
     expect((await within(site, 50, answer)).status).toBe(202);
   });
 });
+
+describe("Timer C (RFC 3261 §16.6 step 11, §16.8)", () => {
+  test("a call that rings for three minutes without another word is cancelled; one that says so rings on", async () => {
+    const { site, alice, bob } = await scene();
+    const answer = alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    bob.respond(ringing(bob), 180);
+    await site.pass(150_000);
+    bob.respond(ringing(bob), 180);
+    await site.pass(150_000);
+    let cancelled = false;
+    ringing(bob).onCancel(() => {
+      cancelled = true;
+      bob.respond(ringing(bob), 487);
+    });
+    expect(cancelled).toBe(false);
+    await site.pass(40_000);
+    expect(cancelled).toBe(true);
+    expect((await within(site, 50, answer)).status).toBe(487);
+  });
+});
