@@ -665,3 +665,32 @@ describe("Timer C (RFC 3261 §16.6 step 11, §16.8)", () => {
     expect((await within(site, 50, answer)).status).toBe(487);
   });
 });
+
+describe("what makes a subscription (RFC 6665)", () => {
+  test.each(["SUBSCRIBE", "REFER", "NOTIFY"])(
+    "%s leaves with a Record-Route, so that what follows comes back here",
+    async (method) => {
+      const { site, alice } = await scene();
+      const request = { ...alice.inviteRequest("102", ""), method };
+      setHeader(request, "CSeq", `1 ${method}`);
+      void alice.send(request);
+      await site.pass(20);
+      const [arrived] = site.pbx.received(method);
+      const ours = arrived === undefined ? [] : headerList(arrived, "Record-Route");
+      expect(ours).toHaveLength(2);
+      expect(ours.every((element) => element.includes(BOX))).toBe(true);
+    },
+  );
+
+  test("MESSAGE and OPTIONS leave without one", async () => {
+    const { site, alice } = await scene();
+    for (const method of ["MESSAGE", "OPTIONS"]) {
+      const request = { ...alice.inviteRequest("102", ""), method };
+      setHeader(request, "CSeq", `1 ${method}`);
+      void alice.send(request);
+      await site.pass(20);
+      const [arrived] = site.pbx.received(method);
+      expect(arrived && headerList(arrived, "Record-Route")).toEqual([]);
+    }
+  });
+});

@@ -45,6 +45,28 @@ describe("the main number, outbound", () => {
     expect(psap.final?.status ?? 180).toBeLessThan(300);
   });
 
+  test("a provisional that the trunk sends reliably gets its PRACK, once (RFC 3262 §4)", async () => {
+    const world = await createWorld();
+    const reliable = (rseq: number) => [
+      { name: "Require", value: "100rel" },
+      { name: "RSeq", value: String(rseq) },
+    ];
+    world.lte.script = (call) => {
+      call.respond(180, { headers: reliable(77) });
+      call.respond(180, { headers: reliable(77) });
+    };
+    const call = world.dial("7205550123");
+    await world.advance(30);
+    const pracks = () => world.lte.inDialog.filter(({ method }) => method === "PRACK");
+    expect(pracks().map((prack) => header(prack, "RAck"))).toEqual(["77 1 INVITE"]);
+    world.lte.last.respond(183, { headers: reliable(78) });
+    await world.advance(30);
+    expect(pracks().map((prack) => header(prack, "RAck"))).toEqual(["77 1 INVITE", "78 1 INVITE"]);
+    world.lte.last.answer();
+    await world.advance(30);
+    expect(call.final?.status).toBe(200);
+  });
+
   test("a busy callee is told as busy", async () => {
     const world = await createWorld();
     world.lte.script = (call) => void call.respond(486);
