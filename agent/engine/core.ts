@@ -11,6 +11,7 @@ import type { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../sip/transactions/server-transaction.ts";
 import type { Flow } from "../sip/transport/flow.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
+import { BesideCalls } from "./beside-calls.ts";
 import type { Callers, KnownCaller } from "./caller.ts";
 import type { CallsPort } from "./calls/calls-port.ts";
 import type { SipProxy } from "./calls/proxy.ts";
@@ -82,12 +83,14 @@ const LAN_LIMIT = { per_second: 1000, burst: 5000 } as const;
 export class Core {
   readonly #context: CoreContext;
   readonly #limit: RateLimit;
+  readonly #besideCalls: BesideCalls;
   /** Until `open`. */
   #held: (() => void)[] | undefined = [];
 
   constructor(context: CoreContext) {
     this.#context = context;
     this.#limit = new RateLimit(context.clock, LAN_LIMIT);
+    this.#besideCalls = new BesideCalls(context);
     const { transactions, counters } = context;
     transactions.onRequest((tx, flow) => this.#whenOpen(() => this.#request(tx, flow)));
     transactions.onAck((ack, flow) => this.#whenOpen(() => this.#ack(ack, flow)));
@@ -154,7 +157,7 @@ export class Core {
       registrar.handle(tx, flow);
     } else if (this.#isForUs(request, from)) this.#answerForUs(tx);
     else if (request.method === "INVITE") this.#call(tx, flow);
-    else this.#otherFromLan(tx, from);
+    else this.#besideCalls.fromLan(tx, from);
   }
 
   #learns(request: SipRequest, flow: Flow): boolean {
@@ -290,39 +293,6 @@ export class Core {
     return extensions.flatMap((extension) =>
       store.ofExtension(extension).map((binding) => ({ party: phoneParty(transport, binding), uri: binding.contact })),
     );
-  }
-
-  /**
-   * Requests other than calls and registrations, outside of a dialog: messages, subscriptions, presence, transfers. Where
-   * the cloud does not decide, a stranger is asked who he is, for extensions that exist and for others alike.
-   */
-  #otherFromLan(tx: ServerTransaction, from: Party): void {
-    const { trunks, proxy, aors, store, transport, callers } = this.#context;
-    if (this.#context.mode() === "normal") {
-      if (this.#toPbx(tx, from, trunks.pbxs())) return;
-    }
-    const refusal = callers.refusal(tx.request, callers.identify(tx.request, from.flow), "inside");
-    if (refusal !== undefined) {
-      tx.respond(refusal);
-      return;
-    }
-    const aor = aors().of(tx.request.uri);
-    const targets = (aor === undefined ? [] : store.ofAor(aor)).map((binding) => ({
-      party: phoneParty(transport, binding),
-      uri: binding.contact,
-    }));
-    proxy.forward({ tx, from, targets });
-  }
-
-  /** To the first of these targets that can be reached. False when there is none. */
-  #toPbx(tx: ServerTransaction, from: Party, pbxs: readonly Trunk[]): boolean {
-    const [trunk, ...others] = pbxs;
-    if (trunk === undefined) return false;
-    const { flow } = trunk;
-    if (flow === undefined) return this.#toPbx(tx, from, others);
-    const targets: Target[] = [{ party: { kind: "trunk", trunk, flow } }];
-    this.#context.proxy.forward({ tx, from, targets, onFailed: () => this.#toPbx(tx, from, others) });
-    return true;
   }
 
   /** Inside a dialog without a Route of ours: the other side's Contact may still name a phone we know, to one we know. */

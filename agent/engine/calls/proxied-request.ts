@@ -100,10 +100,20 @@ export class ProxiedRequest {
     }
     const { from, leg } = this.#options;
     if (this.#isInvite && !this.#inDialog) context.watcher.started(leg, first.request, from, first.target.party);
-    branches.forEach(({ request }, i) => {
+    branches.forEach(({ target, request }, i) => {
       const branch = this.#branches[i];
-      if (branch !== undefined) this.#send(branch, request);
+      if (branch === undefined) return;
+      if (this.#isInVain(target)) this.#fail(branch, "trunk_down");
+      else this.#send(branch, request);
     });
+  }
+
+  /**
+   * Inside of a dialog a trunk that is known to be dead is not waited for, lest a phone take silence for the end of its
+   * call or subscription (RFC 3261 §14.1, RFC 5057 §5.1); a BYE is tried all the same, for the verdict may be wrong.
+   */
+  #isInVain({ party }: Target): boolean {
+    return this.#inDialog && this.#options.tx.request.method !== "BYE" && party.kind === "trunk" && isDown(party.trunk);
   }
 
   /** Nothing more comes over this trunk. */
