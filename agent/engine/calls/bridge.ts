@@ -5,6 +5,7 @@ import { headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Trunk } from "../trunks/trunk.ts";
 import type { CallMedia, MediaSide } from "./call-media.ts";
 import { ALLOW, sdpContent } from "./incoming-invite.ts";
 import type { Leg } from "./leg.ts";
@@ -55,7 +56,7 @@ interface Renegotiation {
 export class Bridge {
   readonly #clock: Clock;
   readonly #media: CallMedia;
-  readonly #parties: Readonly<Record<End, BridgeParty>>;
+  readonly #parties: Record<End, BridgeParty>;
   readonly #handlers: BridgeHandlers;
   #renegotiation: Renegotiation | undefined;
   #over = false;
@@ -63,7 +64,7 @@ export class Bridge {
   constructor(clock: Clock, media: CallMedia, parties: Readonly<Record<End, BridgeParty>>, handlers: BridgeHandlers) {
     this.#clock = clock;
     this.#media = media;
-    this.#parties = parties;
+    this.#parties = { ...parties };
     this.#handlers = handlers;
   }
 
@@ -125,6 +126,46 @@ export class Bridge {
       const answer = sdpOf(response);
       if (answer !== undefined) onAnswer(answer);
       this.#handlers.onChange();
+    });
+  }
+
+  /**
+   * One side's path is dead: its dialog and its sound go over another one, by a re-INVITE there with the description that
+   * its peer has. Resolves with the status that came; at 200 it has moved, else everything is as it was.
+   */
+  async move(end: End, over: Pick<Trunk, "flow" | "local" | "path" | "contact">): Promise<number> {
+    const party = this.#parties[end];
+    const { flow, local, path } = over;
+    if (this.#over || flow === undefined) return 503;
+    if (this.#renegotiation !== undefined) return 491;
+    const current: Renegotiation = { from: other(end), offer: undefined, accept: undefined, onAck: undefined };
+    this.#renegotiation = current;
+    const way = { local_address: local.address, signalling_address: flow.remote.address, path: path.id };
+    const detour = await this.#media.detour(party.side, way);
+    if (detour === undefined || this.#over) {
+      if (this.#renegotiation === current) this.#renegotiation = undefined;
+      return 503;
+    }
+    const undo = party.leg.reroute(flow, over.contact(party.leg.token));
+    return await new Promise((resolve) => {
+      const parts = { contact: `<${party.leg.contact}>`, ...sdpContent(detour.offer) };
+      party.leg.request("INVITE", parts, ({ status, response, cseq }) => {
+        if (this.#renegotiation === current) this.#renegotiation = undefined;
+        const answer = response === undefined || status >= 300 ? undefined : sdpOf(response);
+        if (response !== undefined && status < 300) party.leg.ack(cseq);
+        if (answer === undefined) {
+          undo();
+          this.#media.closeSide(detour.side);
+          resolve(status < 300 ? 488 : status);
+          this.#lost(end, status);
+          return;
+        }
+        this.#media.moved(detour.side, this.#parties[other(end)].side, answer);
+        this.#media.closeSide(party.side);
+        this.#parties[end] = { leg: party.leg, side: detour.side };
+        this.#handlers.onChange();
+        resolve(200);
+      });
     });
   }
 

@@ -1,10 +1,12 @@
 import type { AlarmBoard } from "../../base/alarms.ts";
 import type { Clock } from "../../base/clock.ts";
 import { errorText, HoldfastError } from "../../base/errors.ts";
+import { token } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { Relay, RemotePeer } from "../../media/relay.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
+import { raiseVersion } from "./moving/session-version.ts";
 
 /** A call waits no longer than this for the media process, and then goes on without it. */
 export const MEDIA_PATIENCE_MS = 150;
@@ -23,6 +25,17 @@ export interface MediaSide {
   ports: Record<number, number>;
   /** The relay could not be had for it. */
   untouched: boolean;
+  /** The description that its peer was given last. */
+  told?: string;
+  /** Offers that the box put in: so much are versions in o= raised (RFC 3264 §8). */
+  raised?: number;
+}
+
+/** Where a side goes when its path dies. */
+export interface MediaWay {
+  readonly local_address: string;
+  readonly signalling_address: string;
+  readonly path: string;
 }
 
 export function mediaSide(
@@ -61,12 +74,37 @@ export class CallMedia {
   async offer(from: MediaSide, to: MediaSide, sdp: string): Promise<string> {
     const { media } = readSdp(sdp);
     await Promise.all([this.#ready(from, media), this.#ready(to, media)]);
-    return isAnchored(from, to) ? pointTo(to, sdp, media) : sdp;
+    return this.#tell(to, isAnchored(from, to) ? pointTo(to, sdp, media) : sdp);
+  }
+
+  /** Ports for a side on another path, with the offer that asks its peer there; undefined when they cannot be had. */
+  async detour(
+    side: MediaSide,
+    way: MediaWay,
+  ): Promise<{ readonly side: MediaSide; readonly offer: string } | undefined> {
+    if (side.told === undefined || side.untouched) return undefined;
+    const next = mediaSide(`${side.name}-${token(3)}`, way.local_address, way.signalling_address, way.path);
+    const { media } = readSdp(side.told);
+    await this.#ready(next, media);
+    if (next.untouched) return undefined;
+    const offer = pointTo(next, raiseVersion(side.told, 1), media);
+    next.told = offer;
+    next.raised = (side.raised ?? 0) + 1;
+    return { side: next, offer };
+  }
+
+  /** The peer of a side has agreed to the offer of {@link detour}: from now on its sound goes there. */
+  moved(from: MediaSide, to: MediaSide, sdp: string): void {
+    readSdp(sdp).media.forEach((section, i) => {
+      if (from.ports[i] === undefined || to.ports[i] === undefined) return;
+      this.#learn(from, i, section, section.rtcpMux);
+      this.#try("bridge", () => this.#context.relay.bridge(this.#id(from, i), this.#id(to, i)));
+    });
   }
 
   /** The answer of `from` as `to`, who offered, is to see it; from now on the sound of both is joined. */
   answer(from: MediaSide, to: MediaSide, sdp: string, offer: string | undefined): string {
-    if (!isAnchored(from, to)) return sdp;
+    if (!isAnchored(from, to)) return this.#tell(to, sdp);
     const { media } = readSdp(sdp);
     const offered = offer === undefined ? media : readSdp(offer).media;
     media.forEach((section, i) => {
@@ -78,7 +116,7 @@ export class CallMedia {
       if (offer !== undefined) this.#learn(to, i, asked, mux);
       this.#try("bridge", () => this.#context.relay.bridge(this.#id(from, i), this.#id(to, i)));
     });
-    return pointTo(to, sdp, media);
+    return this.#tell(to, pointTo(to, sdp, media));
   }
 
   /** Whether sound has come in on this side within the last second. */
@@ -109,6 +147,12 @@ export class CallMedia {
 
   close(): void {
     this.#try("close", () => this.#context.relay.closeCall(this.#call_id));
+  }
+
+  #tell(side: MediaSide, sdp: string): string {
+    const told = raiseVersion(sdp, side.raised ?? 0);
+    side.told = told;
+    return told;
   }
 
   #id(side: MediaSide, section: number): string {

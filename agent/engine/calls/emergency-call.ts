@@ -30,6 +30,7 @@ import { type AttemptContent, EmergencyAttempt, sideTowards } from "./emergency-
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
+import { DeadPathExit } from "./moving/dead-path-exit.ts";
 
 /** What an emergency call asks of the collection that it is in. */
 export interface EmergencyHost {
@@ -79,6 +80,7 @@ export class EmergencyCall implements OwnedCall {
   /** What the caller has still to be told after its ACK: the answered attempt speaks otherwise than its early media. */
   #reoffer: string | undefined;
   #resumedSdp: string | undefined;
+  readonly #exit: DeadPathExit;
 
   private constructor(parts: {
     context: CallsContext;
@@ -100,6 +102,12 @@ export class EmergencyCall implements OwnedCall {
     this.#callerSide = parts.callerSide;
     this.#media = new CallMedia(parts.context, parts.id, true);
     this.#machine = new Runner(attempts, parts.state, (effect, state) => this.#perform(effect, state));
+    this.#exit = new DeadPathExit({
+      ...parts.context,
+      bridge: () => this.#bridge,
+      on: () => (this.#answered === undefined ? undefined : { ...this.#answered, end: "callee" }),
+      moved: (to, took_ms) => this.#moved(to, took_ms),
+    });
   }
 
   /** Takes the INVITE of a caller; nothing can refuse it any more. */
@@ -220,6 +228,7 @@ export class EmergencyCall implements OwnedCall {
   }
 
   pathChanged(path: Path): void {
+    this.#exit.pathChanged(path);
     this.#newFacts(({ trunk }) => trunk.path.id === path.id);
   }
 
@@ -229,6 +238,7 @@ export class EmergencyCall implements OwnedCall {
 
   abandon(): void {
     this.#abandoned = true;
+    this.#exit.stop();
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#caller?.stop();
@@ -543,8 +553,17 @@ export class EmergencyCall implements OwnedCall {
     this.#caller?.refuse(challenge.status, challenge.reason, headers);
   }
 
+  #moved(to: Trunk, took_ms: number): void {
+    const answered = this.#answered;
+    if (answered === undefined || this.#ended) return;
+    this.#answered = { ...answered, path: to.path.id };
+    this.#event("call.moved", { ...this.#callData(), from_path: answered.path, by: "reinvite", took_ms });
+    this.#save();
+  }
+
   #checkMedia(id: number): void {
-    const side = this.#running.get(id)?.side ?? this.#bridge?.parties.callee.side;
+    const bridged = this.#machine.state.bridged?.attempt === id ? this.#bridge?.parties.callee.side : undefined;
+    const side = bridged ?? this.#running.get(id)?.side;
     const flowing = side === undefined ? Promise.resolve(false) : this.#media.flowing(side);
     void flowing.then((yes) => this.#feed({ type: "media", attempt: id, flowing: yes }));
   }
@@ -569,6 +588,7 @@ export class EmergencyCall implements OwnedCall {
 
   #end(by: "caller" | "psap" | "box", cause: string): void {
     this.#ended = true;
+    this.#exit.stop();
     this.#caller?.stop();
     this.#media.close();
     this.#host.journal.remove(this.id);

@@ -45,10 +45,10 @@ export interface LegFinal {
 /** One side of an answered call: its dialog, and the way to the peer. */
 export class Leg {
   readonly token: string;
-  readonly contact: string;
-  readonly destination: Destination;
   readonly #context: LegContext;
   readonly #answerer: Answerer | undefined;
+  #contact: string;
+  #destination: Destination;
   #flow: Flow;
   #dialog: Dialog;
 
@@ -64,17 +64,27 @@ export class Leg {
   ) {
     this.#context = context;
     this.token = parts.token;
-    this.contact = parts.contact;
+    this.#contact = parts.contact;
     this.#dialog = parts.dialog;
     this.#flow = parts.flow;
     this.#answerer = parts.answerer;
-    const { protocol, local, remote } = parts.flow;
-    this.destination = {
-      protocol,
-      address: remote.address,
-      port: remote.port,
-      local_address: local.address,
-      ...(protocol === "udp" ? { local_port: local.port } : {}),
+    this.#destination = destinationOf(parts.flow);
+  }
+
+  get contact(): string {
+    return this.#contact;
+  }
+
+  /** From now on the peer is reached by another path. Returns what undoes that. */
+  reroute(flow: Flow, contact: string): () => void {
+    const before = { contact: this.#contact, destination: this.#destination, flow: this.#flow };
+    this.#contact = contact;
+    this.#destination = destinationOf(flow);
+    this.#flow = flow;
+    return () => {
+      this.#contact = before.contact;
+      this.#destination = before.destination;
+      this.#flow = before.flow;
     };
   }
 
@@ -91,11 +101,11 @@ export class Leg {
   }
 
   get record(): LegRecord {
-    return { token: this.token, contact: this.contact, dialog: this.#dialog, destination: this.destination };
+    return { token: this.token, contact: this.#contact, dialog: this.#dialog, destination: this.#destination };
   }
 
   get flow(): Flow {
-    if (this.#flow.closed) this.#flow = this.#context.transport.flowTo(this.destination);
+    if (this.#flow.closed) this.#flow = this.#context.transport.flowTo(this.#destination);
     return this.#flow;
   }
 
@@ -150,6 +160,17 @@ export class Leg {
       this.#context.log.debug("BYE answered", { token: this.token, status });
     });
   }
+}
+
+/** How to reach the other end of a flow again from the same local address. */
+export function destinationOf({ protocol, local, remote }: Flow): Destination {
+  return {
+    protocol,
+    address: remote.address,
+    port: remote.port,
+    local_address: local.address,
+    ...(protocol === "udp" ? { local_port: local.port } : {}),
+  };
 }
 
 export function cseqNumber(request: SipRequest): number {

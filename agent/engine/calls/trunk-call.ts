@@ -17,6 +17,7 @@ import { answererFor } from "./credentials.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
+import { DeadPathExit } from "./moving/dead-path-exit.ts";
 import { RingLeg, type RingTarget } from "./ring-leg.ts";
 
 export interface TrunkCallHost {
@@ -70,6 +71,7 @@ export class TrunkCall implements OwnedCall {
   #stageTimer: Timer | undefined;
   #limit: Timer | undefined;
   #ended = false;
+  readonly #exit: DeadPathExit;
 
   private constructor(
     context: CallsContext,
@@ -89,6 +91,12 @@ export class TrunkCall implements OwnedCall {
     this.#started_wall = started.wall;
     this.#started_ms = started.ms;
     this.#media = new CallMedia(context, id, false);
+    this.#exit = new DeadPathExit({
+      ...context,
+      bridge: () => this.#bridge,
+      on: () => this.#onTrunk(),
+      moved: (to, took_ms) => this.#moved(to, took_ms),
+    });
   }
 
   static take(
@@ -140,7 +148,9 @@ export class TrunkCall implements OwnedCall {
     if (end !== undefined) this.#bridge?.acked(end, ack);
   }
 
-  pathChanged(_path: Path): void {}
+  pathChanged(path: Path): void {
+    this.#exit.pathChanged(path);
+  }
 
   trunkChanged(changed: Trunk): void {
     if (changed.health.state !== "down" && changed.path.health.state !== "down") return;
@@ -162,6 +172,7 @@ export class TrunkCall implements OwnedCall {
   }
 
   abandon(): void {
+    this.#exit.stop();
     this.#stageTimer?.cancel();
     this.#limit?.cancel();
     this.#caller?.stop();
@@ -365,6 +376,20 @@ export class TrunkCall implements OwnedCall {
     return { status: 403, reason: "Emergency numbers are dialled, not transferred to" };
   }
 
+  #onTrunk() {
+    const { trunk, path, direction } = this.#data;
+    if (this.#answered === undefined || trunk === undefined || path === undefined) return undefined;
+    return { trunk, path, end: direction === "inbound" ? ("caller" as const) : ("callee" as const) };
+  }
+
+  #moved(to: Trunk, took_ms: number): void {
+    if (this.#ended) return;
+    const from_path = this.#data.path;
+    this.#data = { ...this.#data, path: to.path.id };
+    this.#event("call.moved", { ...this.#data, from_path, by: "reinvite", took_ms });
+    this.#save();
+  }
+
   #hangUp(end: End, cause: string): void {
     this.#bridge?.hangUp(end);
     this.#end("box", cause);
@@ -378,6 +403,7 @@ export class TrunkCall implements OwnedCall {
   #end(by: "caller" | "callee" | "box", cause: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#exit.stop();
     this.#stageTimer?.cancel();
     this.#limit?.cancel();
     this.#caller?.stop();

@@ -168,6 +168,36 @@ async function wanReturns(lab: Lab): Promise<void> {
   await ended(lab, "callee", mark);
 }
 
+/** A 911 call that the PBX took, and whose PSAP has answered, when the WAN dies. */
+async function emergencyMoves(lab: Lab): Promise<void> {
+  const { baresip101 } = lab.phones;
+  const mark = lab.broker.messages.mark;
+  const call = await lab.step("101 calls 911 by the cloud, and they talk", async () => {
+    const made = await dial911(lab, baresip101, "cloud");
+    await psapAnswers(made);
+    await sleep(TALK_MS);
+    return made;
+  });
+  const cut_at = await cut(lab);
+  await lab.step("the call goes on over LTE, both ways", async () => {
+    const { lan: inside, lte } = lab.captures;
+    const toPsap = await soundAgain("the PSAP", lte, cellular.box, hosts.psapWan, cut_at);
+    await soundAgain("the box", lte, hosts.psapWan, cellular.box, cut_at);
+    const toCaller = inside.longestSilence(lan.box, baresip101.address, cut_at, now() - 100);
+    lab.measure("silence_towards_psap_ms", toPsap);
+    lab.measure("silence_towards_phone_ms", toCaller);
+    expect(toPsap < MOVED_WITHIN_MS, `the PSAP heard nothing for ${toPsap} ms`);
+    expect(toCaller < MOVED_WITHIN_MS, `the caller heard nothing for ${toCaller} ms`);
+  });
+  await lab.step("the caller hangs up, and the PSAP hears of it", async () => {
+    await sleep(TALK_MS);
+    await hangUp(baresip101, call.psap);
+    await bothHeard(lab, baresip101, call.psap, 2 * TALK_MS);
+    await nocEvent(lab, "call.moved", ({ data }) => data.path === "lte", 10_000, mark);
+    await nocEvent(lab, "emergency.ended", ({ data }) => data.ended_by === "caller", 10_000, mark);
+  });
+}
+
 async function refusedThenHeld(lab: Lab): Promise<void> {
   const { baresip101 } = lab.phones;
   const { outside } = lab.remote;
@@ -367,6 +397,14 @@ export const runningCalls: readonly Scenario[] = [
   ),
   alone("call-moves-wan-returns", "the WAN returns in a moved call: it stays, and the far end can hang up", wanReturns),
   alone("call-moves-challenged", "the PBX wants a password for all in a call: the box has the phone's", challenged),
+  {
+    ...alone(
+      "911-moves",
+      "the WAN dies in an answered 911 call: it goes on over LTE within three seconds, and hanging up works",
+      emergencyMoves,
+    ),
+    short: true,
+  },
   alone(
     "call-moves-refused",
     "the PBX refuses the move: the phone hears that it is held, and the call goes on with the WAN",

@@ -1,7 +1,7 @@
 import type { SipRequest, SipResponse } from "../../../sip/messages/message.ts";
-import type { Flow } from "../../../sip/transport/flow.ts";
 import { isInDialog } from "../../forwarding.ts";
 import type { OwnUris } from "../../own-uris.ts";
+import { destinationOf } from "../leg.ts";
 import type { Party } from "../proxy-parties.ts";
 import {
   type BegunDialog,
@@ -130,14 +130,4 @@ export class ProxiedDialogs {
 function wayOf(from: Party, to: Party): Way | undefined {
   if (from.kind === to.kind) return undefined;
   return from.kind === "phone" ? "out" : "in";
-}
-
-export function destinationOf({ protocol, local, remote }: Flow) {
-  return {
-    protocol,
-    address: remote.address,
-    port: remote.port,
-    local_address: local.address,
-    ...(protocol === "udp" ? { local_port: local.port } : {}),
-  };
 }

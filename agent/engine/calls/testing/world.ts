@@ -60,6 +60,8 @@ export interface World {
 }
 
 export interface WorldOptions {
+  /** The trunk `direct` can be reached over LTE too, for calls that are up. */
+  readonly detour?: boolean;
   readonly config?: Partial<SiteConfig>;
   readonly trunks?: (paths: { wan: TestPath; lte: TestPath }) => readonly TestTrunkParts[];
 }
@@ -210,6 +212,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       await box.listen({ protocol: "udp", address: each.path.localAddress ?? "", port: each.local_port });
     }
     trunks.splice(0, trunks.length, ...parts.map((each) => new TestTrunk(each, box)));
+    const away: TestTrunkParts = { id: "direct--lte", path: ltePath, remote: DIRECT, local_port: 5072 };
+    if (options.detour) await box.listen({ protocol: "udp", address: BOX_LTE, port: away.local_port });
+    const detour = options.detour ? new TestTrunk(away, box) : undefined;
     const transactions = new TransactionLayer({ transport: box, clock });
     const origin = { org: "acme", site: "denver", box: "box-1", boot_id: "b", practice: true };
     const of = (flow: Flow) => trunks.find(({ local }) => local.port === flow.local.port);
@@ -221,10 +226,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       transactions,
       transport: box,
       trunks: {
-        get: (id) => trunks.find((trunk) => trunk.id === id),
+        get: (id) => [...trunks, ...(detour === undefined ? [] : [detour])].find((trunk) => trunk.id === id),
         all: () => trunks,
         pbxs: () => trunks.filter(({ kind }) => kind === "pbx"),
-        detour: () => undefined,
+        detour: (id) => (id === "direct" ? detour : undefined),
         of,
         onChange: () => {},
       },

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { cseqOf, header } from "../../../sip/messages/headers.ts";
+import { readSdp, sdpOf } from "../../../sip/messages/sdp.ts";
+import { BOX_LAN, BOX_LTE, DIRECT, PHONE } from "../testing/site.ts";
+import { createWorld } from "../testing/world.ts";
+
+/** An answered 911 call over the trunk on the WAN, whose provider can be reached over LTE too. */
+async function answered() {
+  const world = await createWorld({ detour: true });
+  const call = world.dial("911");
+  await world.advance(50);
+  expect(call.final?.status).toBe(200);
+  const cut = async () => {
+    world.network.setPaths(BOX_LAN, DIRECT, { cut: "black-hole" });
+    world.verdict(world.wan, "down");
+    await world.advance(50);
+  };
+  return { world, call, cut };
+}
+
+describe("an answered 911 call whose path dies", () => {
+  test("goes on over LTE with the same trunk's peer: one offer in its own dialog, sound joined to the caller's", async () => {
+    const { world, call, cut } = await answered();
+    const first = world.direct.last.request;
+    await cut();
+    const asked = world.direct.inDialog.at(-1);
+    if (asked === undefined) throw new Error("the provider was not asked");
+    expect(asked.method).toBe("INVITE");
+    expect(header(asked, "Call-ID")).toBe(header(first, "Call-ID"));
+    expect(cseqOf(asked)?.seq).toBe((cseqOf(first)?.seq ?? 0) + 1);
+    expect(header(asked, "Contact")).toContain(`@${BOX_LTE}:5072`);
+    const offer = readSdp(sdpOf(asked) ?? "");
+    expect(offer.media[0]?.address).toBe(BOX_LTE);
+    expect(offer.origin?.sessionVersion).toBe("2");
+    expect(world.direct.last.acks).toBe(2);
+    expect(world.relay.log.at(-1)).toMatch(/^bridge .*-caller-0|-caller-0$/);
+    expect([...world.relay.endpoints.values()].map((each) => each.local_address).sort()).toEqual([BOX_LAN, BOX_LTE]);
+    expect(world.events_of("call.moved")).toMatchObject([{ from_path: "wan", path: "lte" }]);
+    // Sound flows, so nobody is told to dial again, and hanging up goes by LTE.
+    await world.advance(6000);
+    expect(world.relay.log.filter((line) => line.includes("dial-again"))).toEqual([]);
+    void call.send("BYE");
+    await world.advance(50);
+    expect(world.direct.last.bye).toBeDefined();
+    expect(world.calls.activeEmergency).toBe(false);
+  });
+
+  test("that its provider does not take over LTE tells the caller to dial again", async () => {
+    const { world, cut } = await answered();
+    world.direct.inDialogStatus = 403;
+    world.relay.silent.add("*");
+    await cut();
+    await world.advance(5000);
+    expect(world.events_of("call.moved")).toEqual([]);
+    expect(world.relay.log.filter((line) => line.includes("dial-again"))).toHaveLength(1);
+    expect([...world.relay.endpoints.values()].every((each) => each.local_address === BOX_LAN)).toBe(true);
+    expect(world.calls.activeEmergency).toBe(true);
+  });
+
+  test("is known to a restarted engine on its new path", async () => {
+    const { world, call, cut } = await answered();
+    await cut();
+    await world.restart();
+    const before = world.direct.inDialog.length;
+    void call.send("BYE");
+    await world.advance(50);
+    expect(world.direct.inDialog.slice(before).map(({ method }) => method)).toEqual(["BYE"]);
+    expect(world.events_of("emergency.ended")).toHaveLength(1);
+  });
+
+  test("lets the PSAP hang up over LTE: the Contact leads there", async () => {
+    const { world, cut } = await answered();
+    await cut();
+    world.verdict(world.wan, "up");
+    const target = header(world.direct.inDialog.at(-1) ?? world.direct.last.request, "Contact") ?? "";
+    expect(target).not.toContain(PHONE);
+    world.network.setPaths(BOX_LAN, DIRECT, { cut: "none" });
+    world.direct.last.hangUp();
+    await world.advance(50);
+    expect(world.calls.activeEmergency).toBe(false);
+  });
+});

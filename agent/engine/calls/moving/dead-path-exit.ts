@@ -1,0 +1,78 @@
+import type { Clock, Timer } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import type { Path } from "../../paths/path.ts";
+import type { Trunk, Trunks } from "../../trunks/trunk.ts";
+import type { Bridge, End } from "../bridge.ts";
+
+/** RFC 3261 §14.1: who met an offer of the other side tries again after a while; here soon, for nobody hears anything. */
+const GLARE_MS = 700;
+const GLARE_TRIES = 6;
+
+/** An answered call of the box's own, as far as its way out can die. */
+export interface ExitingCall {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly trunks: Trunks;
+  bridge(): Bridge | undefined;
+  /** The trunk that carries it, by which path, and which end of the bridge is there; undefined before the answer. */
+  on(): { readonly trunk: string; readonly path: string; readonly end: End } | undefined;
+  /** It has another path now; `took_ms`: since the old one was found dead. */
+  moved(to: Trunk, took_ms: number): void;
+}
+
+/** Takes an answered call of the box's own off a path that has died, where the trunk's peer permits it on another. */
+export class DeadPathExit {
+  readonly #call: ExitingCall;
+  #lost_ms: number | undefined;
+  #timer: Timer | undefined;
+  #asking = false;
+
+  constructor(call: ExitingCall) {
+    this.#call = call;
+  }
+
+  pathChanged(path: Path): void {
+    const on = this.#call.on();
+    if (on?.path === path.id) {
+      if (path.health.state === "down") {
+        this.#lost_ms ??= this.#call.clock.now();
+        this.#leave(0);
+      } else this.#lost_ms = undefined;
+      return;
+    }
+    // Another path has come up while the call's own is dead.
+    if (this.#lost_ms !== undefined && path.health.state !== "down") this.#leave(0);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#lost_ms = undefined;
+  }
+
+  #leave(tries: number): void {
+    const { trunks, clock, log } = this.#call;
+    const on = this.#call.on();
+    const bridge = this.#call.bridge();
+    if (this.#asking || this.#lost_ms === undefined || on === undefined || bridge === undefined) return;
+    const to = [trunks.get(on.trunk), trunks.detour(on.trunk)].find(
+      (trunk) => trunk !== undefined && trunk.path.id !== on.path && trunk.path.health.state !== "down",
+    );
+    if (to === undefined) return;
+    this.#asking = true;
+    void bridge.move(on.end, to).then((status) => {
+      this.#asking = false;
+      const lost_ms = this.#lost_ms;
+      if (status === 200) {
+        this.#lost_ms = undefined;
+        const took_ms = Math.round(clock.now() - (lost_ms ?? clock.now()));
+        log.info("an answered call of the box's own has moved", { to: to.id, took_ms });
+        this.#call.moved(to, took_ms);
+        return;
+      }
+      log.warn("an answered call of the box's own could not be moved", { to: to.id, status });
+      if (status !== 491 || tries >= GLARE_TRIES) return;
+      this.#timer?.cancel();
+      this.#timer = clock.after(GLARE_MS, () => this.#leave(tries + 1));
+    });
+  }
+}
