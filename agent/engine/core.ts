@@ -356,6 +356,8 @@ export class Core {
           headers: [
             { name: "Allow", value: methods.join(", ") },
             { name: "Accept", value: contentTypes.join(", ") },
+            { name: "Accept-Encoding", value: "identity" },
+            { name: "Accept-Language", value: "en" },
             { name: "Supported", value: extensions.join(", ") },
           ],
         }),

@@ -1,6 +1,8 @@
-import { headerList, removeFirst, removeHeader } from "../../sip/messages/headers.ts";
+import { headerList, removeFirst, removeHeader, setHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
+import { hasParam } from "../../sip/messages/params.ts";
+import { asRequestUri, parseUri } from "../../sip/messages/uri.ts";
 import { topRoute } from "../forwarding.ts";
 import type { OwnToken } from "../own-tokens.ts";
 import type { OwnUris } from "../own-uris.ts";
@@ -33,6 +35,20 @@ export function readRoute(
     route = { ...further, skipped: [...route.skipped, route.token.leg] };
   }
   return route;
+}
+
+/**
+ * §16.6 step 6: a next hop that is a strict router, known by the lr that it did not give itself, wants to stand in the
+ * Request-URI, and the target comes last. Only inside a dialog, whose route is what the hops said themselves: phones
+ * that name their proxy in a Route of their own often leave lr out and mean no such thing.
+ */
+export function forStrictRouter(request: SipRequest): void {
+  const uri = parseNameAddr(topRoute(request) ?? "")?.uri;
+  const parsed = uri === undefined ? undefined : parseUri(uri);
+  if (uri === undefined || parsed === undefined || hasParam(parsed.params, "lr")) return;
+  const [, ...rest] = headerList(request, "Route");
+  setHeader(request, "Route", [...rest, `<${request.uri}>`].join(", "));
+  request.uri = asRequestUri(uri);
 }
 
 /** §16.4: a Request-URI of our own making, with a Route behind it, was put there by a strict router. */

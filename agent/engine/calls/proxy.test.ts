@@ -645,6 +645,35 @@ describe("requests other than INVITE (RFC 4320)", () => {
   });
 });
 
+describe("a strict router behind the box (RFC 3261 §16.6 step 6)", () => {
+  test("stands in the Request-URI of what goes to it inside a dialog, and the target comes last", async () => {
+    const made = await scene();
+    const { site, alice } = made;
+    const { caller } = await talking(made);
+    site.pbx.intercept = (tx) => {
+      tx.respond(buildResponse(tx.request, 200));
+      return true;
+    };
+    const strict = caller.route.map((element) => (element.includes(PBX) ? element.replace(";lr", "") : element));
+    expect((await within(site, 20, alice.send(alice.inDialog({ ...caller, route: strict }, "INFO")))).status).toBe(200);
+    const [arrived] = site.pbx.received("INFO");
+    expect(arrived?.uri).toBe(`sip:${PBX}`);
+    expect(arrived && headerList(arrived, "Route").at(-1)).toBe(`<${caller.target}>`);
+    expect((await within(site, 20, alice.send(alice.inDialog(caller, "INFO")))).status).toBe(200);
+    expect(site.pbx.received("INFO").at(-1)?.uri).toBe(caller.target);
+  });
+
+  test("a Route without lr that a phone names by itself is left as it is", async () => {
+    const { site, alice } = await scene();
+    const request = { ...alice.inviteRequest("102", ""), method: "OPTIONS" };
+    setHeader(request, "CSeq", "1 OPTIONS");
+    prependHeader(request, "Route", `<sip:${PBX}>`);
+    void alice.send(request);
+    await site.pass(20);
+    expect(site.pbx.received("OPTIONS")[0]?.uri).toBe("sip:102@pbx.example");
+  });
+});
+
 describe("Timer C (RFC 3261 §16.6 step 11, §16.8)", () => {
   test("a call that rings for three minutes without another word is cancelled; one that says so rings on", async () => {
     const { site, alice, bob } = await scene();

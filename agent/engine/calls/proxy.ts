@@ -19,7 +19,7 @@ import {
   phoneParty,
   type Target,
 } from "./proxy-parties.ts";
-import { readRoute } from "./proxy-routes.ts";
+import { forStrictRouter, readRoute } from "./proxy-routes.ts";
 
 export interface ForwardOptions {
   readonly tx: ServerTransaction;
@@ -137,6 +137,7 @@ export class SipProxy {
     if (way?.target === undefined) return way !== undefined;
     const { party, uri } = way.target;
     if (uri !== undefined) request.uri = asRequestUri(uri);
+    forStrictRouter(request);
     const send = (message: SipRequest) => {
       const sent = this.#context.dialogs.onward(way.leg, message, from, party, ack);
       this.#context.transactions.sendAck(sent, party.flow);
@@ -184,6 +185,7 @@ export class SipProxy {
   #branchRequest(request: SipRequest, from: Party, target: Target, leg: string, record: boolean): SipRequest {
     const copy = copyRequest(request);
     if (target.uri !== undefined) copy.uri = asRequestUri(target.uri);
+    if (isInDialog(copy)) forStrictRouter(copy);
     if (record) {
       // Two elements, one for each side (RFC 5658): each says which side a request has to leave by.
       prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg)};lr>`);

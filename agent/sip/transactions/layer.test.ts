@@ -202,6 +202,21 @@ describe("INVITE client", () => {
     );
   });
 
+  test("a response with a Via more than its request had is a stray one (§8.1.3.3)", async () => {
+    const { clock, alice, toBob, transactions } = await pair();
+    const seen = watcher();
+    const strays: number[] = [];
+    alice.onStrayResponse((response) => void strays.push(response.status));
+    alice.request(request("OPTIONS"), toBob, seen.handlers);
+    clock.advance(1);
+    const server = only(transactions);
+    const response = buildResponse(server.request, 200);
+    response.headers.splice(1, 0, { name: "Via", value: "SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKother" });
+    server.respond(response);
+    clock.advance(1);
+    expect([seen.final, strays]).toEqual([[], [200]]);
+  });
+
   test("an abandoned transaction sends and tells nothing more, and a late response is a stray one", async () => {
     const { clock, alice, toBob, transactions, sentByAlice } = await pair();
     const seen = watcher();

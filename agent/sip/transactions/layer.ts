@@ -1,10 +1,11 @@
 import type { Clock } from "../../base/clock.ts";
 import { token } from "../../base/ids.ts";
 import { buildResponse } from "../messages/build.ts";
-import { cseqOf } from "../messages/headers.ts";
+import { cseqOf, headerValues } from "../messages/headers.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../messages/message.ts";
 import { tagOf } from "../messages/name-addr.ts";
 import { printMessage } from "../messages/print.ts";
+import { splitOutside } from "../messages/syntax.ts";
 import { topVia } from "../messages/via.ts";
 import type { Flow, TransportError } from "../transport/flow.ts";
 import { inBrackets } from "../transport/ip-address.ts";
@@ -188,8 +189,10 @@ export class TransactionLayer {
     const method = cseqOf(response)?.method;
     const key = method === undefined ? undefined : keyOfResponse(response, method);
     const client = key === undefined ? undefined : this.#clients.get(key);
-    if (client === undefined) this.#tell(() => this.#onStrayResponse(response, flow));
-    else client.receive(response, flow);
+    // §8.1.3.3: a response with more Vias than its request had has lost its way.
+    if (client === undefined || viasOf(response) > viasOf(client.request)) {
+      this.#tell(() => this.#onStrayResponse(response, flow));
+    } else client.receive(response, flow);
   }
 
   #receiveRequest(request: SipRequest, flow: Flow): void {
@@ -258,6 +261,12 @@ export class TransactionLayer {
 
 /** The layer's own CANCELs: whatever becomes of them, the INVITE's transaction decides. */
 const IGNORED: ClientHandlers = { onFinal: () => {}, onTimeout: () => {}, onTransportError: () => {} };
+
+function viasOf(message: SipMessage): number {
+  let count = 0;
+  for (const value of headerValues(message, "Via")) count += value.includes(",") ? splitOutside(value, ",").length : 1;
+  return count;
+}
 
 function branchOf(request: SipRequest): string {
   const via = topVia(request);
