@@ -265,7 +265,10 @@ export class Core {
       const flow = trunk?.flow;
       const targets: Target[] =
         trunk === undefined || flow === undefined ? [] : [{ party: { kind: "trunk", trunk, flow } }];
-      proxy.forward({ tx, from, targets, onFailed: next });
+      // A slow answer of the PBX is better than a refusal of the box's own.
+      const otherWay = () =>
+        made.steps[at + 1] !== undefined || this.#plan(call, "survivable").steps[0]?.kind !== "reject";
+      proxy.forward({ tx, from, targets, onFailed: next, otherWay });
       return;
     }
     const refusal = callers.refusal(tx.request, call.caller(), step.kind === "trunk" ? "outside" : "inside");

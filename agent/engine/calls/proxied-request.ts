@@ -50,6 +50,7 @@ export interface ProxiedRequestOptions {
   /** Passages on the way that were left out: they end with this one. */
   readonly skipped: readonly string[];
   readonly onFailed: ((failure: Failure) => boolean) | undefined;
+  readonly otherWay: (() => boolean) | undefined;
   readonly ended: () => void;
 }
 
@@ -135,7 +136,8 @@ export class ProxiedRequest {
       // The trunk's next server has the same time to say a word.
       if (branch.client?.moveOn() === true) this.#listen(branch, trunk);
     }
-    if (this.#isInvite && !this.#inDialog) this.#giveUp(trunk, (branch) => !branch.heard && branch.asked);
+    if (!this.#isInvite || this.#inDialog || this.#options.otherWay?.() === false) return;
+    this.#giveUp(trunk, (branch) => !branch.heard && branch.asked);
   }
 
   #giveUp(trunk: Trunk, wanted: (branch: Branch) => boolean): void {

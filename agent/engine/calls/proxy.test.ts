@@ -506,6 +506,18 @@ describe("the cut in the middle of things", () => {
     expect(alice.received.filter((each) => each.kind === "response" && each.status >= 300)).toEqual([]);
   });
 
+  test("a call that nobody but the cloud could take waits for a suspect one, and is refused once it is gone", async () => {
+    const { site, alice } = await scene();
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    const answer = alice.send(alice.inviteRequest("7100"));
+    await site.pass(600);
+    site.setTrunk("suspect");
+    await site.pass(600);
+    expect(alice.received.filter((each) => each.kind === "response" && each.status >= 300)).toEqual([]);
+    site.setTrunk("down");
+    expect((await within(site, 20, answer)).status).toBe(404);
+  });
+
   test("a call between two phones that went through the cloud is hung up although the cloud is gone", async () => {
     const made = await scene();
     const { site, alice, bob } = made;

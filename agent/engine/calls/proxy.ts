@@ -28,6 +28,8 @@ export interface ForwardOptions {
   readonly targets: readonly Target[];
   /** Called when no branch got any answer; true: the request has been taken care of in another way. */
   readonly onFailed?: (failure: Failure) => boolean;
+  /** Whether `onFailed` could do more than refuse: else a trunk that is only suspect is waited for. Default: yes. */
+  readonly otherWay?: () => boolean;
 }
 
 /** Methods that begin a dialog or a subscription, whose later requests have to come through here too. */
@@ -53,7 +55,7 @@ export class SipProxy {
   }
 
   /** A request outside of a dialog, or one whose targets the caller knows. */
-  forward({ tx, from, targets, onFailed }: ForwardOptions): void {
+  forward({ tx, from, targets, onFailed, otherWay }: ForwardOptions): void {
     const { own } = this.#context;
     const request = copyRequest(tx.request);
     if (!takeHop(request)) {
@@ -66,7 +68,7 @@ export class SipProxy {
       return;
     }
     const record = !isInDialog(tx.request);
-    this.#start({ tx, from, request, targets, leg: token(5), skipped: [], record, onFailed });
+    this.#start({ tx, from, request, targets, leg: token(5), skipped: [], record, onFailed, otherWay });
   }
 
   /**
@@ -164,6 +166,7 @@ export class SipProxy {
     readonly skipped: readonly string[];
     readonly record: boolean;
     readonly onFailed: ((failure: Failure) => boolean) | undefined;
+    readonly otherWay?: (() => boolean) | undefined;
   }): void {
     const { tx, from, request, targets, leg, skipped, onFailed } = passage;
     const running: ProxiedRequest = new ProxiedRequest({
@@ -173,6 +176,7 @@ export class SipProxy {
       leg,
       skipped,
       onFailed,
+      otherWay: passage.otherWay,
       ended: () => void this.#running.delete(running),
     });
     this.#running.add(running);
