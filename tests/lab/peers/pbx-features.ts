@@ -44,6 +44,12 @@ export const pbxFeatures = {
     takes_extension: true,
     route: `$ru = "sip:" + $(rU{s.substr,2,0}) + "@${domains.pbx}"; append_hf("Diversion: \\"Help, desk\\" <sip:7102@${domains.pbx}>;reason=unconditional;counter=1\\r\\n"); append_hf("History-Info: <sip:7102@${domains.pbx}>;index=1, <sip:104@${domains.pbx};cause=302>;index=1.1;rc=1\\r\\n"); lookup("location"); t_relay(); exit;`,
   },
+  /** Calls the extension that follows, unless the session is to be shorter than 4 s (RFC 4028 §8). */
+  timed: {
+    number: "75",
+    takes_extension: true,
+    route: `if ($(hdr(Session-Expires){s.select,0,;}{s.int}) < 4) { append_to_reply("Min-SE: 4\\r\\n"); sl_send_reply("422", "Session Interval Too Small"); exit; } $ru = "sip:" + $(rU{s.substr,2,0}) + "@${domains.pbx}"; lookup("location"); t_relay(); exit;`,
+  },
   /** Somebody else answers for it: SIPp, told by the scenario. */
   beyond: {
     number: "72",

@@ -109,10 +109,24 @@ export function reply(status: string, options: ReplyOptions = {}): Step {
   return send(responseText(status, copied, options), options);
 }
 
-/** Takes the INVITE and keeps what answers to it must copy, for `answerInvite`: other requests may come between. */
-export function takeInvite(options: ReceiveOptions = {}): Step {
-  const kept = ["Via", "From", "To", "CSeq"].map(
-    (name) => `<ereg regexp=".*" search_in="hdr" header="${name}:" assign_to="invite_${name}"/>`,
+/** SIPp keeps one line of a header at a time: so many of its lines, as there are proxies on the way. */
+const linesOf = (name: string, count: number): readonly { readonly header: string; readonly variable: string }[] =>
+  Array.from({ length: count }, (_, n) => ({ header: name, variable: `invite_${name.replace("-", "_")}_${n + 1}` }));
+
+/**
+ * Takes the INVITE and keeps what answers to it must copy, for `answerInvite`: other requests may come between.
+ * `lines`: how many lines of Via and of Record-Route it has, where it is more than one Via alone.
+ */
+export function takeInvite(options: ReceiveOptions & { readonly lines?: number } = {}): Step {
+  const single = (options.lines === undefined ? ["Via"] : []).concat(["From", "To", "CSeq"]);
+  const kept = [
+    ...single.map((header) => ({ header, variable: `invite_${header}`, occurrence: 1 })),
+    ...["Via", "Record-Route"].flatMap((name) =>
+      linesOf(name, options.lines ?? 0).map((line, n) => ({ ...line, occurrence: n + 1 })),
+    ),
+  ].map(
+    ({ header, variable, occurrence }) =>
+      `<ereg regexp=".*" search_in="hdr" header="${header}:" occurrence="${occurrence}" assign_to="${variable}"/>`,
   );
   const received = receiveRequest("INVITE", { ...options, actions: [...kept, ...(options.actions ?? [])] });
   // SIPp refuses a scenario that keeps something and never uses it.
@@ -120,8 +134,12 @@ export function takeInvite(options: ReceiveOptions = {}): Step {
 }
 
 /** Answers the INVITE that `takeInvite` took. */
-export function answerInvite(status: string, options: ReplyOptions = {}): Step {
-  const copied = `Via: [$invite_Via]
+export function answerInvite(status: string, options: ReplyOptions & { readonly lines?: number } = {}): Step {
+  const { lines } = options;
+  const copies = ["Via", "Record-Route"].flatMap((name) =>
+    linesOf(name, lines ?? 0).map(({ variable }) => `${name}: [$${variable}]`),
+  );
+  const copied = `${lines === undefined ? "Via: [$invite_Via]" : copies.join("\n")}
 From: [$invite_From]
 To: [$invite_To]${toTag(options.tag)}
 [last_Call-ID:]

@@ -7,10 +7,12 @@ import { forks } from "./forks.ts";
 import { gruus } from "./gruu.ts";
 import { offers } from "./offers.ts";
 import { presence } from "./presence.ts";
+import { provisional } from "./provisional.ts";
 import { races } from "./races.ts";
 import { requests } from "./requests.ts";
 import { secured } from "./secured.ts";
 import { spirals } from "./spirals.ts";
+import { timers } from "./timers.ts";
 import { transfers } from "./transfers.ts";
 
 export const transparency: readonly Scenario[] = [
@@ -26,4 +28,6 @@ export const transparency: readonly Scenario[] = [
   ...forks,
   ...transfers,
   ...races,
+  ...provisional,
+  ...timers,
 ];

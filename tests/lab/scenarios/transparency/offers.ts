@@ -1,10 +1,16 @@
 /** Offers and answers in every order that telephones use: early media, late offer, hold. */
+import { lan, tones_hz } from "../../addresses.ts";
+import type { Ear } from "../../capture/capture.ts";
+import { header } from "../../capture/sip.ts";
 import { sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
+import { beyondPbx } from "../../peers/pbx-features.ts";
+import { pause } from "../../peers/sipp-scenario.ts";
 import type { Telephone } from "../../peers/telephone.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
-import { Watch } from "../../transparency.ts";
+import { type Passage, Watch } from "../../transparency.ts";
+import { Calling, caller_hz } from "./calling.ts";
 import { connect, LISTEN_MS, Sounds } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
 
@@ -102,6 +108,44 @@ async function hold(lab: Lab): Promise<void> {
   await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
+/** RFC 2543's way to hold: no telephone here offers it, but all must bear it. */
+async function heldFromBeyond(lab: Lab): Promise<void> {
+  const { baresip101 } = cast(lab);
+  const watch = new Watch(lab);
+  baresip101.forget();
+  const [towards, from] = [
+    lab.captures.lan.listen(lan.box, baresip101.address),
+    lab.captures.wan.listen(lan.box, beyondPbx.address),
+  ];
+  const calling = await new Calling(baresip101.user).start(lab, "holds-by-address", [], (self) => [
+    ...[pause(1200), ...self.offers("0.0.0.0")],
+    ...[pause(1500), ...self.offers()],
+    ...[pause(1500), ...self.hangsUp()],
+  ]);
+  await baresip101.ringing(3000);
+  await baresip101.answer();
+  await baresip101.established(3000);
+  const since = async (cseq: number) => {
+    const answered = ({ received }: Passage) => header(received, "cseq") === `${cseq} INVITE`;
+    const { sent } = await watch.passage("200 INVITE", 5000, answered);
+    // The sound of before is still on its way.
+    return sent.at + 200;
+  };
+  const [held, resumed] = [await since(2), await since(3)];
+  await sleep(1200);
+  const ms = (ear: Ear, hz: number, start: number, end: number) =>
+    ear.heard(start, end, tones_hz).ms_by_tone.get(hz) ?? 0;
+  const before = resumed - 400;
+  expect(ms(from, baresip101.tone_hz, held, before) === 0, "held by 0.0.0.0, baresip101 is heard beyond the PBX");
+  expect(ms(from, baresip101.tone_hz, resumed, resumed + 900) >= 600, "taken up again, baresip101 is not heard");
+  expect(ms(towards, caller_hz, resumed, resumed + 900) >= 600, "taken up again, baresip101 does not hear the caller");
+  await calling.ended(10_000);
+  await baresip101.closed(3000);
+  towards.stop();
+  from.stop();
+  await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
 export const offers: readonly Scenario[] = [
   {
     name: "early-media",
@@ -123,5 +167,12 @@ export const offers: readonly Scenario[] = [
     short: true,
     stage: site,
     run: hold,
+  },
+  {
+    name: "hold-by-address",
+    summary: "a call that is held by c=0.0.0.0 from beyond the PBX is silent, and goes on when it is taken up again",
+    short: true,
+    stage: site,
+    run: heldFromBeyond,
   },
 ];

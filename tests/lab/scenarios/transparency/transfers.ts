@@ -4,9 +4,11 @@ import { header } from "../../capture/sip.ts";
 import { sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
 import { pbxFeatures } from "../../peers/pbx-features.ts";
+import { pause, receiveRequest, receiveResponse, reply } from "../../peers/sipp-scenario.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
 import { type Passage, Watch } from "../../transparency.ts";
+import { Calling } from "./calling.ts";
 import { connect, Sounds } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
 
@@ -112,6 +114,37 @@ async function callWaiting(lab: Lab): Promise<void> {
   await watch.unchanged("INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
+/** No telephone here asks for it: SIPp sends the REFER, and baresip is sent elsewhere. */
+async function withoutSubscription(lab: Lab): Promise<void> {
+  const { baresip101, linphone104 } = cast(lab);
+  const watch = new Watch(lab);
+  for (const phone of [baresip101, linphone104]) phone.forget();
+  const sounds = new Sounds(lab, [baresip101, linphone104]);
+  const asked = ["Require: norefersub", "Refer-Sub: false", `Refer-To: <sip:${linphone104.user}@${domains.pbx}>`];
+  const own = ["Supported: norefersub", 'X-Holdfast-Lab: kept, as it is;a="b, c"'];
+  const calling = await new Calling(baresip101.user).start(lab, "refers-quietly", own, (self) => [
+    pause(500),
+    self.inside("REFER", { headers: [...asked, ...own] }),
+    receiveResponse(202),
+    // baresip does not know of it, and subscribes the caller all the same (RFC 4488 §4).
+    ...[receiveRequest("NOTIFY"), reply("200 OK", { tag: false, contact: false })],
+    ...[receiveRequest("NOTIFY"), reply("200 OK", { tag: false, contact: false })],
+    ...self.hangsUp(),
+  ]);
+  await baresip101.ringing(3000);
+  await baresip101.answer();
+  await linphone104.ringing(5000);
+  await linphone104.answer();
+  await linphone104.established(3000);
+  await sounds.hears([baresip101, linphone104], [linphone104, baresip101]);
+  await calling.ended(10_000);
+  await hangUp(linphone104, baresip101);
+  sounds.stop();
+  const { sent } = await watch.passage("REFER");
+  expect(header(sent, "refer-sub") === "false", "the REFER lost its Refer-Sub");
+  await watch.unchanged("INVITE", "REFER", "202 REFER", "NOTIFY", "200 NOTIFY", "BYE", "200 BYE");
+}
+
 async function redirected(lab: Lab): Promise<void> {
   const { baresip101, linphone104, linphone105 } = cast(lab);
   const watch = new Watch(lab);
@@ -160,6 +193,13 @@ export const transfers: readonly Scenario[] = [
     short: true,
     stage: site,
     run: attendedTransfer,
+  },
+  {
+    name: "transfer-norefersub",
+    summary: "REFER that wants no subscription (RFC 4488): Refer-Sub and norefersub pass, and the transfer is made",
+    short: true,
+    stage: site,
+    run: withoutSubscription,
   },
   {
     name: "redirected",
