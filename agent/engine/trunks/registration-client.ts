@@ -8,9 +8,11 @@ import type { Header, SipResponse } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { paramValue } from "../../sip/messages/params.ts";
 import { parseUri, sameUri } from "../../sip/messages/uri.ts";
+import { topVia } from "../../sip/messages/via.ts";
 import type { ClientTransaction } from "../../sip/transactions/client-transaction.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
-import type { Flow, TransportError } from "../../sip/transport/flow.ts";
+import type { Endpoint, Flow, TransportError } from "../../sip/transport/flow.ts";
+import { canonicalAddress } from "../../sip/transport/ip-address.ts";
 import {
   initialRegistration,
   isRegistered,
@@ -30,8 +32,15 @@ export interface RegistrationPorts {
     readonly password: string;
     readonly expires_s: number;
   };
+  /** The box as a UA (RFC 5626 §4.1): a URN that is the same after every restart. */
+  readonly instance: string;
   flow(): Flow | undefined;
+  /** Without a user agent's own parameters: as a registrar has to see it. */
   contact(user: string): string;
+  /** Where the registrar saw the request come from (RFC 3581). */
+  mapped(endpoint: Endpoint): void;
+  /** The registrar expects keep-alives at least so often (RFC 5626 §4.4). */
+  flowTimer(seconds: number): void;
   answered(status: number, sent_ms: number): void;
   silent(sent_ms: number): void;
   unsendable(error: TransportError): void;
@@ -51,6 +60,11 @@ export class RegistrationClient {
   readonly #tag = token(5);
   readonly #user: string;
   #cseq = 0;
+  /** The contact that the registrar has. */
+  #bound: string | undefined;
+  #outbound = false;
+  /** The first hop has said that it cannot do outbound (439). */
+  #withoutOutbound = false;
   #challenge: { readonly response: SipResponse; uses: number } | undefined;
   #transaction: ClientTransaction | undefined;
   #waits: readonly Timer[] = [];
@@ -73,6 +87,16 @@ export class RegistrationClient {
 
   get registered(): boolean {
     return isRegistered(this.#runner.state, this.#ports.clock.now());
+  }
+
+  /** The registrar and all before it do outbound: requests come back over this very flow (RFC 5626 §4.2.1). */
+  get outbound(): boolean {
+    return this.#outbound && this.registered;
+  }
+
+  /** It has failed, was not refused, and is to be tried again later. */
+  get waiting(): boolean {
+    return this.#runner.state.phase === "waiting" && !this.refused;
   }
 
   get refused(): boolean {
@@ -125,6 +149,7 @@ export class RegistrationClient {
       return;
     }
     const uri = registrarUri(account.aor);
+    const contact = this.#ports.contact(this.#user);
     const authorization = withAnswer || this.#challenge !== undefined ? this.#authorization(uri) : [];
     const request = buildRequest({
       method: "REGISTER",
@@ -133,8 +158,12 @@ export class RegistrationClient {
       to: `<${account.aor}>`,
       callId: this.#callId,
       cseq: ++this.#cseq,
-      contact: `<${this.#ports.contact(this.#user)}>;expires=${expires_s}`,
-      headers: [...authorization, { name: "Expires", value: String(expires_s) }],
+      contact: this.#contacts(contact, expires_s),
+      headers: [
+        ...authorization,
+        { name: "Supported", value: this.#withoutOutbound ? "path" : "path, outbound" },
+        { name: "Expires", value: String(expires_s) },
+      ],
     });
     const sent_ms = clock.now();
     this.#transaction = transactions.request(
@@ -144,7 +173,7 @@ export class RegistrationClient {
         onFinal: (response) => {
           this.#abandon();
           this.#ports.answered(response.status, sent_ms);
-          this.#final(response, expires_s);
+          this.#final(response, contact, expires_s);
         },
         onTimeout: () => this.#gaveUp(),
         onTransportError: (error) => {
@@ -160,6 +189,13 @@ export class RegistrationClient {
     ];
   }
 
+  /** The own contact, and off with the one that a NAT has taken from us: the port may be somebody else's by now. */
+  #contacts(contact: string, expires_s: number): string {
+    const regId = this.#withoutOutbound ? "" : ";reg-id=1";
+    const own = `<${contact}>;expires=${expires_s};+sip.instance="<${this.#ports.instance}>"${regId}`;
+    return this.#bound === undefined || this.#bound === contact ? own : `${own}, <${this.#bound}>;expires=0`;
+  }
+
   #gaveUp(): void {
     this.#abandon();
     this.#feed({ kind: "failed" });
@@ -173,14 +209,21 @@ export class RegistrationClient {
     this.#transaction = undefined;
   }
 
-  #final(response: SipResponse, asked_s: number): void {
+  #final(response: SipResponse, contact: string, asked_s: number): void {
     this.#detail = `${response.status} ${response.reason}`.slice(0, 120);
     if (response.status === 401 || response.status === 407) {
       const challenge = chooseChallenge(challengesOf(response));
       this.#challenge = challenge === undefined ? undefined : { response, uses: 0 };
       this.#feed({ kind: "challenged", stale: challenge?.stale ?? false, answerable: challenge !== undefined });
     } else if (response.status >= 200 && response.status < 300) {
-      this.#feed({ kind: "accepted", expires_s: this.#granted(response, asked_s) });
+      this.#bound = contact;
+      this.#outbound = headerList(response, "Require").some((tag) => tag.toLowerCase() === "outbound");
+      const flowTimer_s = seconds(header(response, "Flow-Timer"));
+      this.#feed({ kind: "accepted", expires_s: this.#granted(response, contact, asked_s) });
+      if (flowTimer_s !== undefined && flowTimer_s > 0) this.#ports.flowTimer(flowTimer_s);
+    } else if (response.status === 439 && !this.#withoutOutbound) {
+      this.#withoutOutbound = true;
+      this.#feed({ kind: "without_outbound" });
     } else if (response.status === 423) {
       this.#feed({ kind: "too_brief", min_expires_s: seconds(header(response, "Min-Expires")) ?? 0 });
     } else {
@@ -191,11 +234,12 @@ export class RegistrationClient {
       });
     }
     this.#report();
+    const mapped = mappedIn(response);
+    if (mapped !== undefined) this.#ports.mapped(mapped);
   }
 
   /** Our own contact's expiry in the 200, else Expires, else what was asked (RFC 3261 §10.2.4). */
-  #granted(response: SipResponse, asked_s: number): number {
-    const own = this.#ports.contact(this.#user);
+  #granted(response: SipResponse, own: string, asked_s: number): number {
     for (const value of headerList(response, "Contact")) {
       const contact = parseNameAddr(value);
       if (contact === undefined || !sameUri(contact.uri, own)) continue;
@@ -243,6 +287,14 @@ export class RegistrationClient {
   #feed(input: Unstamped<RegistrationInput>): void {
     this.#runner.feed({ ...input, at_ms: this.#ports.clock.now() });
   }
+}
+
+/** What the Via of ours says where the request came from (RFC 3261 §18.2.1, RFC 3581 §4). */
+function mappedIn(response: SipResponse): Endpoint | undefined {
+  const via = topVia(response);
+  const port = Number(paramValue(via?.params ?? [], "rport"));
+  const address = canonicalAddress(paramValue(via?.params ?? [], "received") ?? via?.host ?? "");
+  return address === undefined || !Number.isInteger(port) || port <= 0 || port > 65_535 ? undefined : { address, port };
 }
 
 type Unstamped<T> = T extends RegistrationInput ? Omit<T, "at_ms"> : never;

@@ -55,11 +55,11 @@ describe("a registration", () => {
     expect(again.state.phase).toBe("waiting");
   });
 
-  test("waits twice as long after each failure, up to ten minutes, and as long as Retry-After says", () => {
+  test("waits twice as long after each failure, up to half an hour (RFC 5626 §4.5), and as long as Retry-After says", () => {
     const failures = (n: number) =>
       Array.from({ length: n }, () => [{ kind: "due" }, { kind: "failed" }] as const).flat();
     const waits = [1, 2, 3, 20].map((n) => drive(...failures(n)).effects);
-    expect(waits).toEqual([3_750, 7_500, 15_000, 450_000].map((at_ms) => [{ do: "due_at", at_ms }]));
+    expect(waits).toEqual([22_500, 45_000, 90_000, 1_350_000].map((at_ms) => [{ do: "due_at", at_ms }]));
     expect(drive({ kind: "start" }, { kind: "rejected", status: 503, retry_after_s: 120 }).effects).toEqual([
       { do: "due_at", at_ms: 120_000 },
     ]);

@@ -28,6 +28,8 @@ export type RegistrationInput = { readonly at_ms: number } & (
       readonly answerable: boolean;
     }
   | { readonly kind: "accepted"; readonly expires_s: number }
+  /** 439: the same again without asking for outbound (RFC 5626 §11.6). */
+  | { readonly kind: "without_outbound" }
   | { readonly kind: "too_brief"; readonly min_expires_s: number }
   | { readonly kind: "rejected"; readonly status: number; readonly retry_after_s: number | undefined }
   /** No response, or it could not be sent. */
@@ -44,10 +46,13 @@ export type RegistrationEffect =
 
 type Step = Transition<Registration, RegistrationEffect>;
 
-const BASE_WAIT_S = 5;
-const MAX_WAIT_S = 600;
+/** RFC 5626 §4.5, for one flow: that is all of them. */
+const BASE_WAIT_S = 30;
+const MAX_WAIT_S = 1_800;
 /** Wrong credentials do not become right by trying. */
 const REFUSED_WAIT_S = 600;
+/** A Retry-After is obeyed up to this. */
+const LONGEST_ASKED_S = 3_600;
 const REFRESH_AT = 0.8;
 const MAX_EXPIRES_S = 86_400;
 
@@ -108,6 +113,12 @@ function step(registration: Registration, input: RegistrationInput, random: () =
         { do: "due_at", at_ms: input.at_ms + refresh_ms },
       );
     }
+    case "without_outbound":
+      return go(registration, {
+        do: "register",
+        expires_s: registration.ask_expires_s,
+        with_answer: registration.answered > 0,
+      });
     case "too_brief":
       if (input.min_expires_s <= registration.ask_expires_s || input.min_expires_s > MAX_EXPIRES_S) {
         return wait(registration, input.at_ms, undefined, random);
@@ -139,6 +150,6 @@ function wait(registration: Registration, at_ms: number, asked_s: number | undef
   const wait_s = Math.max(asked_s ?? 0, longest_s * (0.5 + 0.5 * random()));
   return go(
     { ...registration, phase: "waiting", failures: registration.failures + 1, answered: 0 },
-    { do: "due_at", at_ms: at_ms + Math.min(wait_s, MAX_WAIT_S * 6) * 1000 },
+    { do: "due_at", at_ms: at_ms + Math.min(wait_s, LONGEST_ASKED_S) * 1000 },
   );
 }

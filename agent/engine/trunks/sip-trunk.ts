@@ -42,6 +42,8 @@ export interface TrunkSetting {
   readonly listens_tls: boolean;
   readonly offers_tls: boolean;
   readonly profile: CarrierProfile;
+  /** The box as a UA, for registrars: a URN. */
+  readonly instance: string;
   readonly registration:
     | { readonly aor: string; readonly username: string; readonly password: string; readonly expires_s: number }
     | undefined;
@@ -149,7 +151,10 @@ export class SipTrunk implements Trunk {
             transactions,
             account,
             flow: () => this.flow,
-            contact: (user) => this.contact(user),
+            instance: setting.instance,
+            contact: (user) => this.#contact(user),
+            mapped: (endpoint) => this.#connection.mappedTo(endpoint),
+            flowTimer: (seconds) => this.#connection.keepEvery(seconds),
             answered: (status, sent_ms) => this.#answered("register", status, sent_ms),
             silent: (sent_ms) => this.#silent("register", sent_ms, "REGISTER: no answer"),
             unsendable: (error) => this.#unsendable("register", error),
@@ -210,8 +215,15 @@ export class SipTrunk implements Trunk {
   }
 
   contact(user: string): string {
+    // RFC 5626 §4.3: requests of the dialog come back over the same flow.
+    return `${this.#contact(user)}${this.#registration?.outbound === true ? ";ob" : ""}`;
+  }
+
+  #contact(user: string): string {
+    const { mapped } = this.#connection;
+    const at = mapped === undefined ? this.#hostPort() : `${inBrackets(mapped.address)}:${mapped.port}`;
     const transport = this.#protocol === "udp" ? "" : `;transport=${this.#protocol}`;
-    return `sip:${user === "" ? "" : `${user}@`}${this.#hostPort()}${transport}`;
+    return `sip:${user === "" ? "" : `${user}@`}${at}${transport}`;
   }
 
   observe(observation: TrunkObservation): void {
@@ -368,6 +380,8 @@ export class SipTrunk implements Trunk {
       case "changed":
         this.#log.info("trunk verdict", { from: effect.from, to: effect.to, evidence: this.health.evidence });
         if (effect.to === "suspect") this.#tryNextServer();
+        // It answers again: whoever waits to register need not wait longer.
+        if (effect.to === "up" && this.#registration?.waiting === true) this.#registration.start();
         if (effect.to === "down") this.#connection.giveUp();
         this.#reports.changed(this, effect.from);
     }

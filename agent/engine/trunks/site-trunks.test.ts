@@ -9,6 +9,7 @@ import { buildResponse } from "../../sip/messages/build.ts";
 import { header } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { TransactionLayer } from "../../sip/transactions/layer.ts";
+import type { MemoryNat } from "../../sip/transport/memory-nat.ts";
 import { MemoryNetwork } from "../../sip/transport/memory-network.ts";
 import { SitePaths } from "../paths/site-paths.ts";
 import { SiteTrunks } from "./site-trunks.ts";
@@ -59,9 +60,14 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function world(config: SiteConfig, learned: Record<string, number> = {}) {
+async function world(
+  config: SiteConfig,
+  learned: Record<string, number> = {},
+  prepare: (network: MemoryNetwork) => void = () => {},
+) {
   const clock = new ManualClock(1_000);
   const network = new MemoryNetwork({ clock, seed: 3 });
+  prepare(network);
   const record: HoldfastEvent[] = [];
   const events = createEventFactory(
     clock,
@@ -440,4 +446,110 @@ describe("a trunk's registration", () => {
     expect(registers(carrier).length).toBe(before + 1);
     expect(line.registration?.registered).toBe(true);
   });
+});
+
+describe("a trunk's registration through NATs (RFC 5626, RFC 3581)", () => {
+  const registers = (peer: Peer) => peer.requests.filter((request) => request.method === "REGISTER");
+  const contactOf = (request: SipRequest | undefined) =>
+    (request === undefined ? undefined : header(request, "Contact")) ?? "";
+  const accepts = (request: SipRequest, ...more: { name: string; value: string }[]) =>
+    buildResponse(request, 200, {
+      headers: request.method === "REGISTER" ? [{ name: "Expires", value: "300" }, ...more] : [],
+    });
+
+  test("names the box by an instance that is the same after a restart, and asks for outbound", async () => {
+    const [one, two] = [await world(site("udp", true)), await world(site("udp", true))];
+    await run(one.clock, 2_000);
+    await run(two.clock, 2_000);
+    const [first] = registers(one.carrier);
+    expect(contactOf(first)).toMatch(/;\+sip\.instance="<urn:uuid:[0-9a-f-]{36}>";reg-id=1$/);
+    const [again] = registers(two.carrier);
+    expect(contactOf(again)).toBe(contactOf(first));
+    expect(header(first as SipRequest, "Supported")).toBe("path, outbound");
+  });
+
+  test("where outbound is granted, dialogs are to come back over the same flow", async () => {
+    const { clock, carrier, line } = await world(site("udp", true));
+    carrier.answer = (request) => accepts(request, { name: "Require", value: "outbound" });
+    expect(line.contact("x")).not.toContain(";ob");
+    await run(clock, 2_000);
+    expect(line.contact("x")).toContain(";ob");
+  });
+
+  test("is made without outbound when the first hop cannot do it (439)", async () => {
+    const { clock, carrier, line } = await world(site("udp", true));
+    carrier.answer = (request) =>
+      request.method === "REGISTER" && contactOf(request).includes("reg-id")
+        ? buildResponse(request, 439)
+        : accepts(request);
+    await run(clock, 2_000);
+    expect(line.registration?.registered).toBe(true);
+    expect(registers(carrier)).toHaveLength(2);
+    expect(header(registers(carrier)[1] as SipRequest, "Supported")).toBe("path");
+  });
+
+  const NAT = "203.0.113.9";
+  /** Of the contact that the registrar has, where a call from outside would be sent. */
+  const registeredPort = (peer: Peer) => Number(/:(\d+)>/.exec(contactOf(registers(peer).at(-1)))?.[1]);
+
+  test("is made anew with the address that the registrar sees, and the other one taken off", async () => {
+    const { clock, carrier, line } = await behindNat(60_000);
+    await run(clock, 7_000);
+    const contacts = registers(carrier).map(contactOf);
+    expect(contacts.at(-1)).toMatch(/^<sip:main@203\.0\.113\.9:40001>;expires=300/);
+    expect(contacts.length).toBeLessThanOrEqual(2);
+    if (contacts.length === 2) expect(contacts.at(-1)).toContain(`, <sip:main@${BOX_LTE}:5070>;expires=0`);
+    expect(line.registration?.registered).toBe(true);
+    expect(line.contact("x")).toBe(`sip:x@${NAT}:40001`);
+  });
+
+  test("keeps the way in open through a NAT that forgets in 10 s, once it has learned that", async () => {
+    const { clock, carrier, line, nat } = await behindNat(10_000);
+    await run(clock, 120_000, 250);
+    const ports = new Set<string>();
+    for (let minute = 0; minute < 10; minute++) {
+      await run(clock, 60_000, 250);
+      ports.add(line.contact("x"));
+      expect(nat.in(registeredPort(carrier))?.address, `minute ${minute}`).toBe(BOX_LTE);
+    }
+    expect(ports.size).toBe(1);
+    expect(line.registration?.registered).toBe(true);
+  });
+
+  test("registers anew within seconds when the NAT has lost everything", async () => {
+    const { clock, carrier, line, nat } = await behindNat(60_000);
+    await run(clock, 30_000, 250);
+    nat.forgetAll();
+    await run(clock, 31_000, 250);
+    const port = registeredPort(carrier);
+    expect(nat.in(port)?.address).toBe(BOX_LTE);
+    expect(line.contact("x")).toBe(`sip:x@${NAT}:${port}`);
+  });
+
+  test("does not register without end through a NAT that gives another port every time", async () => {
+    const { clock, carrier } = await behindNat(0);
+    await run(clock, 600_000, 500);
+    expect(registers(carrier).length).toBeLessThanOrEqual(125);
+  });
+
+  test("sends keep-alives as often as the registrar asks for", async () => {
+    const { clock, carrier, nat } = await behindNat(12_000);
+    carrier.answer = (request) => accepts(request, { name: "Flow-Timer", value: "11" });
+    await run(clock, 60_000, 250);
+    const port = registeredPort(carrier);
+    for (let n = 0; n < 20; n++) {
+      await run(clock, 7_300, 100);
+      expect(nat.in(port)?.address).toBe(BOX_LTE);
+    }
+  });
+
+  async function behindNat(forgets_ms: number) {
+    let nat: MemoryNat | undefined;
+    const made = await world(site("udp", true), {}, (network) => {
+      nat = network.masquerade(BOX_LTE, NAT, forgets_ms);
+    });
+    if (nat === undefined) throw new Error("no NAT");
+    made.carrier.answer = (request) => accepts(request);
+    return { ...made, nat };
+  }
 });

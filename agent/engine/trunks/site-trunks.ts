@@ -13,6 +13,7 @@ import { deadline } from "../paths/deadline.ts";
 import type { SitePaths } from "../paths/site-paths.ts";
 import { trunkPolicy } from "../tls-policies.ts";
 import { Detour, type DetourPorts, detourPath, freePort } from "./detour.ts";
+import { instanceUrn } from "./instance.ts";
 import {
   NO_CHOICE,
   type PbxChoice,
@@ -237,6 +238,7 @@ export function settingsOf(
 ): (TrunkSetting & { readonly path: string })[] {
   const profileOf = (id: string | undefined): CarrierProfile =>
     config.carrier_profiles.find((profile) => profile.id === id) ?? PLAIN_PROFILE;
+  const instance = instanceUrn(config);
   const pbxs = config.pbx_targets.map((pbx, i) => ({
     id: pbx.id,
     kind: "pbx" as const,
@@ -251,6 +253,7 @@ export function settingsOf(
     listens_tls: pbx.tls?.certificate !== undefined,
     offers_tls: pbx.tls !== undefined,
     profile: profileOf(pbx.carrier_profile),
+    instance,
     registration: undefined,
     first_response_p99_ms: learned[pbx.id],
   }));
@@ -268,6 +271,7 @@ export function settingsOf(
     listens_tls: trunk.tls?.certificate !== undefined,
     offers_tls: trunk.tls !== undefined,
     profile: profileOf(trunk.carrier_profile),
+    instance,
     registration: trunk.registration,
     first_response_p99_ms: learned[trunk.id],
   }));

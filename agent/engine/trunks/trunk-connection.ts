@@ -13,7 +13,7 @@ import {
   sameHop,
 } from "../../sip/locating/hop-list.ts";
 import type { Hop } from "../../sip/locating/locate.ts";
-import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
+import type { Endpoint, Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { canonicalAddress } from "../../sip/transport/ip-address.ts";
 import type { KeptFlow } from "../../sip/transport/keep-alives.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
@@ -58,6 +58,11 @@ export interface ConnectionPorts {
 /** Names are asked again so often; what was known before stays known. */
 const RESOLVE_MS = 300_000;
 const RETRY_MS = 5_000;
+/** Keep-alives: what ordinary NATs bear, and what the most forgetful ones do. */
+const LONGEST_KEEP_MS = 25_000;
+const SHORTEST_KEEP_MS = 6_000;
+/** What a NAT has changed is told to the registrar no more often than this. */
+const REMAP_MS = 5_000;
 /** Reconnecting a standing TCP connection, doubled each time. */
 const RECONNECT_MS = [500, 30_000] as const;
 /** How often it is asked whether the server that DNS prefers is back. */
@@ -84,6 +89,11 @@ export class TrunkConnection {
   #retry: Timer | undefined;
   #kept: KeptFlow | undefined;
   readonly #periodic: Timer[] = [];
+  #mapped: Endpoint | undefined;
+  #remap: Timer | undefined;
+  #remapped_ms = Number.NEGATIVE_INFINITY;
+  /** Learned from the peer and from NATs; undefined: as usual. */
+  #keepEvery_ms: number | undefined;
   #closed = false;
 
   constructor(ports: ConnectionPorts) {
@@ -101,7 +111,7 @@ export class TrunkConnection {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of [...this.#periodic, this.#reconnect, this.#retry]) timer?.cancel();
+    for (const timer of [...this.#periodic, this.#reconnect, this.#retry, this.#remap]) timer?.cancel();
     this.#kept?.stop();
     await this.#opening;
     if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
@@ -388,13 +398,57 @@ export class TrunkConnection {
   #drop(): void {
     const flow = this.#flow;
     this.#flow = undefined;
+    this.#mapped = undefined;
     this.#ports.lost();
     if (flow?.reliable === true && !flow.closed) this.#ports.transport.close(flow);
   }
 
+  /** Where the peer sees us, behind whatever NATs there are; undefined until it has said so, or where that is no news. */
+  get mapped(): Endpoint | undefined {
+    return this.#mapped;
+  }
+
+  /**
+   * The peer tells where it sees us, by STUN or in a Via (RFC 3581). Another place than before means that a NAT has
+   * forgotten us: what was registered leads nowhere (RFC 5626 §4.4.2), and it has to be reminded more often.
+   */
+  mappedTo(mapped: Endpoint): void {
+    const flow = this.#flow;
+    if (this.#closed || flow === undefined || flow.reliable) return;
+    const before = this.#mapped;
+    if (before?.address === mapped.address && before.port === mapped.port) return;
+    this.#mapped = mapped;
+    const { connected, lost, log, clock } = this.#ports;
+    const local = mapped.address === flow.local.address && mapped.port === flow.local.port;
+    if (before === undefined && local) return;
+    if (before !== undefined) {
+      const every_ms = Math.max(SHORTEST_KEEP_MS, (this.#keepEvery_ms ?? LONGEST_KEEP_MS) / 2);
+      log.info("a NAT has given the trunk another port", { before, mapped, keep_alive_ms: every_ms });
+      this.#keepEvery_ms = every_ms;
+      this.#keep(flow);
+    }
+    // A NAT that gives another port each time must not make us register without end.
+    const wait_ms = Math.max(0, this.#remapped_ms + REMAP_MS - clock.now());
+    this.#remap?.cancel();
+    this.#remap = clock.after(wait_ms, () => {
+      if (this.#closed || this.#flow !== flow) return;
+      this.#remapped_ms = clock.now();
+      lost();
+      connected();
+    });
+  }
+
+  /** The peer expects a keep-alive at least so often (Flow-Timer, RFC 5626 §4.4). */
+  keepEvery(flow_timer_s: number): void {
+    const wanted_ms = Math.max(SHORTEST_KEEP_MS, flow_timer_s * 1000);
+    if (this.#flow === undefined || wanted_ms >= (this.#keepEvery_ms ?? LONGEST_KEEP_MS)) return;
+    this.#keepEvery_ms = wanted_ms;
+    this.#keep(this.#flow);
+  }
+
   /** RFC 5626 §4.4: so that a call from outside finds the way in, and a flow that is dead is known to be. */
   #keep(flow: Flow): void {
-    const { transport, clock, keep_alive, lost, connected, failed, pong } = this.#ports;
+    const { transport, clock, keep_alive, failed, pong } = this.#ports;
     this.#kept?.stop();
     this.#kept = undefined;
     if (flow.closed || (!flow.reliable && !keep_alive)) return;
@@ -402,11 +456,9 @@ export class TrunkConnection {
       onPong: (rtt_ms) => {
         if (rtt_ms !== undefined) pong(clock.now() - rtt_ms);
       },
-      onMapped: (_, before) => {
-        // A NAT has given us another port: what was registered leads nowhere (§4.4.2).
-        if (before === undefined || this.#kept !== kept) return;
-        lost();
-        connected();
+      interval_ms: this.#keepEvery_ms,
+      onMapped: (mapped) => {
+        if (this.#kept === kept) this.mappedTo(mapped);
       },
       onFailed: (error) => {
         // A stream's end is told by itself.

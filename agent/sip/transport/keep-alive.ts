@@ -16,6 +16,8 @@ export interface KeepAlive {
   /** Undefined between two questions. */
   readonly asked: Asked | undefined;
   readonly mapped: Endpoint | undefined;
+  /** Longest time between two questions, ms. */
+  readonly interval_ms: number;
 }
 
 export interface Asked {
@@ -53,8 +55,8 @@ const IN_VAIN_MAX = 2;
 
 type Step = Transition<KeepAlive, KeepAliveEffect>;
 
-export function newKeepAlive(over: KeepAlive["over"], answers: boolean): KeepAlive {
-  return { over, answers, in_vain: 0, asked: undefined, mapped: undefined };
+export function newKeepAlive(over: KeepAlive["over"], answers: boolean, interval_ms = INTERVAL_MS): KeepAlive {
+  return { over, answers, in_vain: 0, asked: undefined, mapped: undefined, interval_ms };
 }
 
 export function keepAlive(state: KeepAlive, input: KeepAliveInput): Step {
@@ -72,14 +74,14 @@ export function keepAlive(state: KeepAlive, input: KeepAliveInput): Step {
   }
 }
 
-const rest: KeepAliveEffect = { do: "arm", after_ms: INTERVAL_MS, rest: true };
+const rest = ({ interval_ms }: KeepAlive): KeepAliveEffect => ({ do: "arm", after_ms: interval_ms, rest: true });
 
 function ask(state: KeepAlive, { at_ms, transaction }: { readonly at_ms: number; readonly transaction: string }): Step {
   const asked = { at_ms, transaction, sendings: 1 };
   if (state.over === "stream") {
     return go({ ...state, asked }, { do: "send_crlf" }, { do: "arm", after_ms: PONG_MS, rest: false });
   }
-  if (!state.answers && state.in_vain >= IN_VAIN_MAX) return go(state, { do: "send_crlf" }, rest);
+  if (!state.answers && state.in_vain >= IN_VAIN_MAX) return go(state, { do: "send_crlf" }, rest(state));
   return go({ ...state, asked }, { do: "send_stun", transaction }, { do: "arm", after_ms: RTO_MS, rest: false });
 }
 
@@ -98,12 +100,12 @@ function askAgain(state: KeepAlive, asked: Asked): Step {
 function silence(state: KeepAlive, detail: string): Step {
   const next = { ...state, asked: undefined };
   return state.answers
-    ? go(next, { do: "failed", detail }, rest)
-    : go({ ...next, in_vain: Math.min(state.in_vain + 1, IN_VAIN_MAX) }, rest);
+    ? go(next, { do: "failed", detail }, rest(state))
+    : go({ ...next, in_vain: Math.min(state.in_vain + 1, IN_VAIN_MAX) }, rest(state));
 }
 
 function answered(state: KeepAlive, rtt_ms: number | undefined, ...more: readonly KeepAliveEffect[]): Step {
-  return go({ ...state, answers: true, asked: undefined }, { do: "answered", rtt_ms }, ...more, rest);
+  return go({ ...state, answers: true, asked: undefined }, { do: "answered", rtt_ms }, ...more, rest(state));
 }
 
 function bound(state: KeepAlive, asked: Asked, at_ms: number, mapped: Endpoint | undefined): Step {

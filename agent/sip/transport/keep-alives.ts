@@ -3,18 +3,13 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { Runner } from "../../base/fsm.ts";
 import type { Endpoint, Flow, TransportError } from "./flow.ts";
 import { inBrackets } from "./ip-address.ts";
-import {
-  INTERVAL_MS,
-  type KeepAlive,
-  type KeepAliveEffect,
-  type KeepAliveInput,
-  keepAlive,
-  newKeepAlive,
-} from "./keep-alive.ts";
+import { type KeepAlive, type KeepAliveEffect, type KeepAliveInput, keepAlive, newKeepAlive } from "./keep-alive.ts";
 import { bindingRequest, type StunMessage, TRANSACTION_BYTES } from "./stun.ts";
 
 /** What whoever holds a flow is told of it (RFC 5626 §4.4). */
 export interface KeepAliveHandlers {
+  /** Longest time between two keep-alives, ms; left out: what ordinary NATs bear. */
+  readonly interval_ms?: number | undefined;
   /** The peer answered. `rtt_ms` is undefined where a question had to be repeated. */
   onPong?(rtt_ms: number | undefined): void;
   /** UDP: where the peer sees us, told first and on each change: then a NAT has forgotten us, and what was registered. */
@@ -71,8 +66,10 @@ export class KeepAlives {
       flow,
       handlers,
       timer: undefined,
-      runner: new Runner(keepAlive, newKeepAlive(over, this.#answering.has(peerOf(flow))), (effect) =>
-        this.#perform(kept, effect),
+      runner: new Runner(
+        keepAlive,
+        newKeepAlive(over, this.#answering.has(peerOf(flow)), handlers.interval_ms),
+        (effect) => this.#perform(kept, effect),
       ),
     };
     this.#kept.set(flow.id, kept);
@@ -143,7 +140,7 @@ export class KeepAlives {
   }
 
   #rest(kept: Kept): void {
-    this.#arm(kept, INTERVAL_MS * (1 - JITTER * this.#ports.random()));
+    this.#arm(kept, kept.runner.state.interval_ms * (1 - JITTER * this.#ports.random()));
   }
 
   #arm(kept: Kept, after_ms: number): void {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Endpoint, TransportError } from "./flow.ts";
+import { MemoryNat } from "./memory-nat.ts";
 import { SipTransport, type SipTransportOptions } from "./sip-transport.ts";
 import type {
   DatagramAdapter,
@@ -40,6 +41,8 @@ export class MemoryNetwork {
   readonly #servers = new Map<string, Parameters<StreamAdapter["listen"]>[1]>();
   readonly #conditions = new Map<string, PathConditions>();
   readonly #connections = new Set<MemoryConnection>();
+  /** By the inside address. */
+  readonly #nats = new Map<string, MemoryNat>();
   #nextPort = 49_152;
 
   constructor(options: { readonly clock: Clock; readonly seed?: number }) {
@@ -70,6 +73,13 @@ export class MemoryNetwork {
   setPaths(one: string, other: string, conditions: Partial<PathConditions>): void {
     this.setPath(one, other, conditions);
     this.setPath(other, one, conditions);
+  }
+
+  /** Puts an address behind a NAT, for UDP. */
+  masquerade(inside: string, outside: string, forgets_ms: number): MemoryNat {
+    const nat = new MemoryNat(this.#clock, outside, forgets_ms);
+    this.#nats.set(inside, nat);
+    return nat;
   }
 
   /** Resets the TCP connections between two addresses; "*" stands for any. */
@@ -125,9 +135,12 @@ export class MemoryNetwork {
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < path.loss) continue;
       const content = Uint8Array.from(bytes);
-      this.#clock.after(path.delay_ms + this.#random() * path.jitter_ms, () =>
-        this.#sockets.get(endKey(to))?.datagram(content, from.address, from.port),
-      );
+      const source = this.#nats.get(from.address)?.out(from) ?? from;
+      this.#clock.after(path.delay_ms + this.#random() * path.jitter_ms, () => {
+        const nat = [...this.#nats.values()].find(({ outside }) => outside === to.address);
+        const target = nat === undefined ? to : nat.in(to.port);
+        if (target !== undefined) this.#sockets.get(endKey(target))?.datagram(content, source.address, source.port);
+      });
     }
   }
 
