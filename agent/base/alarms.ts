@@ -104,6 +104,12 @@ export const ALARMS = {
     meaning: "Unknown devices try to register.",
     action: "Look for a new or wrong phone, or an intruder, on the voice network.",
   },
+  "registrar.phones_stuck": {
+    severity: "minor",
+    meaning: "Phones that registered with the box in an outage are not back with the cloud.",
+    action:
+      "Calls from the cloud do not reach them. The status page lists them with the reason; restart those that stay.",
+  },
   "cellular.no_modem": {
     severity: "major",
     meaning: "The modem cannot be found or does not answer.",

@@ -67,6 +67,21 @@ export interface EventData {
     extension: string | undefined;
     reason: "expired" | "unregistered" | "replaced";
   };
+  /** The cloud has not got a phone back since the return. */
+  "phone.stuck": {
+    aor: string;
+    extension: string | undefined;
+    source: string;
+    user_agent: string;
+    /** Wall ms since when the box alone vouches for it. */
+    since_wall: number;
+    why: StuckBecause;
+    sip_status: number | undefined;
+  };
+  /** One that was stuck is back. */
+  "phone.home": { aor: string; extension: string | undefined; source: string; after_ms: number };
+  /** A return is over: how many phones registered with the box in the outage, and how soon the cloud had them back. */
+  "phones.returned": { phones: number; home: number; slowest_ms: number | undefined };
   "call.started": CallData;
   "call.answered": CallData;
   /** A running call goes over another path now; `took_ms`: since the old one was found dead. */
@@ -99,6 +114,11 @@ export interface EventData {
 }
 
 export type Trust = "full" | "learned" | "stranger";
+/**
+ * Why a phone that registered with the box in an outage is not back with the cloud: it has not asked since, the cloud
+ * refuses it, or the cloud does not answer it.
+ */
+export type StuckBecause = "silent" | "refused" | "unanswered";
 export type ModemState = "missing" | "identifying" | "searching" | "registered" | "denied" | "failed";
 
 export interface CallData {

@@ -1,5 +1,5 @@
 import type { Alarm } from "./alarms.ts";
-import type { Availability, Evidence, HealthState, Mode, ModemState, Trust } from "./events.ts";
+import type { Availability, Evidence, HealthState, Mode, ModemState, StuckBecause, Trust } from "./events.ts";
 import type { MovePermission } from "./snapshot.ts";
 
 /**
@@ -30,11 +30,43 @@ export interface TrunkStatus {
   readonly first_response_p99_ms: number | undefined;
 }
 
+/** A telephone: one that the site file names, or one that registered beside those. */
+export interface DeviceStatus {
+  readonly id: string;
+  /** The site file's, else what the phone says it is. */
+  readonly label: string;
+  readonly availability: Availability;
+  readonly since_wall: number;
+  readonly evidence: readonly Evidence[];
+  readonly address: string | undefined;
+  readonly transport: "udp" | "tcp" | "tls" | undefined;
+  readonly user_agent: string | undefined;
+  /** Who vouches for it now. */
+  readonly registered_with: "cloud" | "box" | undefined;
+}
+
+/** A phone that registered with the box in an outage and that the cloud has not got back. */
+export interface StuckPhoneStatus {
+  readonly extension: string | undefined;
+  readonly number: string;
+  readonly name: string;
+  readonly address: string;
+  readonly user_agent: string;
+  readonly since_wall: number;
+  readonly why: StuckBecause;
+  readonly sip_status: number | undefined;
+}
+
 export interface PhoneStatus {
   readonly extension: string;
   readonly number: string;
   readonly name: string;
-  readonly availability: "online" | "offline" | "unknown";
+  /** The best of its devices. */
+  readonly availability: Availability;
+  readonly since_wall: number | undefined;
+  readonly devices: readonly DeviceStatus[];
+  /** Contacts of this number that the cloud has and that do not come through the box: an outage takes them away. */
+  readonly elsewhere: number;
   readonly contacts: number;
   readonly trust: Trust | undefined;
   readonly location_label: string;
@@ -82,6 +114,7 @@ export interface EngineStatus {
   readonly paths: readonly PathStatus[];
   readonly trunks: readonly TrunkStatus[];
   readonly phones: readonly PhoneStatus[];
+  readonly stuck_phones: readonly StuckPhoneStatus[];
   readonly calls: readonly CallStatus[];
   readonly emergency: Readiness;
   readonly site_location_lines: readonly string[];

@@ -24,6 +24,7 @@ import type { OwnUris } from "./own-uris.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
 import type { BindingStore } from "./registrar/binding-store.ts";
+import type { Reach } from "./registrar/reach.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { plan } from "./routing/plan.ts";
 import type { RoutePlan, RouteStep } from "./routing/plan-types.ts";
@@ -44,6 +45,7 @@ export interface CoreContext {
   readonly callers: Callers;
   readonly own: OwnUris;
   readonly counters: Counters;
+  readonly reach: Reach;
   readonly unconfigured: Unconfigured | undefined;
   config(): SiteConfig;
   aors(): AddressesOfRecord;
@@ -126,8 +128,9 @@ export class Core {
   }
 
   #fromLan(tx: ServerTransaction, flow: Flow): void {
-    const { calls, registrar, proxy, counters } = this.#context;
+    const { calls, registrar, proxy, counters, reach } = this.#context;
     const { request } = tx;
+    reach.heard(flow);
     const inside = isInDialog(request);
     if (!inside && this.#learns(request, flow)) return;
     if (request.method === "INVITE" && !inside) {

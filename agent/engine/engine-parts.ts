@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import type { MovePermission } from "../base/snapshot.ts";
 import type { Relay } from "../media/relay.ts";
 import type { TransactionLayer } from "../sip/transactions/layer.ts";
+import type { Flow } from "../sip/transport/flow.ts";
 import type { TransportLayer } from "../sip/transport/transport.ts";
 import type { Admission } from "./admission.ts";
 import { Callers } from "./caller.ts";
@@ -25,6 +26,7 @@ import { OwnTokens } from "./own-tokens.ts";
 import { OwnUris } from "./own-uris.ts";
 import { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
 import { type BindingChange, BindingStore } from "./registrar/binding-store.ts";
+import { Reach } from "./registrar/reach.ts";
 import { Registrar } from "./registrar/registrar.ts";
 import { PhoneDigest } from "./registrar/trust.ts";
 import type { Trunks } from "./trunks/trunk.ts";
@@ -53,6 +55,8 @@ export interface EnginePartsContext {
   onBinding(change: BindingChange): void;
   /** Built once the bindings are there, which calls look at. */
   calls(store: BindingStore): CallsPort;
+  /** The cloud has refused a phone's registration. */
+  onRefused?(aor: string, source_address: string, status: number): void;
 }
 
 export interface EngineParts {
@@ -67,7 +71,10 @@ export interface EngineParts {
   readonly store: BindingStore;
   readonly counters: Counters;
   readonly strangers: StrangerWatch;
+  readonly reach: Reach;
   aors(): AddressesOfRecord;
+  /** A secret is provisioned for the phone of this address of record. */
+  canProve(aor: string): boolean;
   /** Takes over a changed site file while calls run. */
   configure(config: SiteConfig): void;
 }
@@ -106,6 +113,22 @@ export class StrangerWatch {
   }
 }
 
+/** Hears in passing which phones answer what is sent to them, and whose connections end. */
+function watchReach({ clock, transport, transactions, trunks }: EnginePartsContext, store: BindingStore): Reach {
+  const reach = new Reach(clock);
+  const isPhones = (flow: Flow) => store.ofSource(flow.remote.address, flow.remote.port).length > 0;
+  transactions.onOutcome((flow, outcome) => {
+    if (outcome === "answered") reach.heard(flow);
+    else if (trunks.of(flow) === undefined && isPhones(flow)) {
+      reach.failed(flow, outcome === "silence" ? "it did not answer a request" : "a request could not be sent to it");
+    }
+  });
+  transport.onFlowClosed((flow) => {
+    if (isPhones(flow)) reach.failed(flow, "its connection has ended");
+  });
+  return reach;
+}
+
 /** Puts registrar, proxy and dispatcher together over given trunks and transport. */
 export function assembleEngine(context: EnginePartsContext): EngineParts {
   const { clock, log, transport, transactions, trunks, relay, alarms } = context;
@@ -118,8 +141,12 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
   context.admission.admits = (flow) => lan.of(flow) !== undefined || trunks.of(flow) !== undefined;
   context.admission.onStranger = () => counters.count("dropped_strangers");
   const digest = new PhoneDigest(clock, context.config());
-  const store = new BindingStore(clock, aors, (change) => context.onBinding(change));
+  const store = new BindingStore(clock, aors, (change) => {
+    registrar.bindingChanged(change);
+    context.onBinding(change);
+  });
   const strangers = new StrangerWatch(clock, alarms);
+  const reach = watchReach(context, store);
   const shared = {
     clock,
     log,
@@ -131,7 +158,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     config: context.config,
     mode: context.mode,
   };
-  const registrar = new Registrar({
+  const registrar: Registrar = new Registrar({
     ...shared,
     configured,
     digest,
@@ -141,6 +168,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
       strangers.seen(source);
     },
     absorbed: () => counters.count("registers_absorbed"),
+    refused: (aor, address, status) => context.onRefused?.(aor, address, status),
   });
   const media = new ProxyMedia({ relay, alarms, log });
   const dialogs = new ProxiedDialogs(own);
@@ -165,6 +193,7 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     calls,
     callers,
     counters,
+    reach,
     unconfigured: context.unconfigured,
     aors: () => aors,
   });
@@ -181,7 +210,9 @@ export function assembleEngine(context: EnginePartsContext): EngineParts {
     store,
     counters,
     strangers,
+    reach,
     aors: () => aors,
+    canProve: (aor) => digest.canProve(aor, aors),
     configure(config) {
       aors = new AddressesOfRecord(config);
       store.useAddresses(aors);

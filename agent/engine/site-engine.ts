@@ -26,6 +26,7 @@ import { NetWatch } from "./net-watch.ts";
 import { MediaWatch } from "./paths/media-watch.ts";
 import { SitePaths } from "./paths/site-paths.ts";
 import type { BindingChange } from "./registrar/binding-store.ts";
+import { PhoneWatch } from "./registrar/phone-watch.ts";
 import { routingView } from "./routing/view.ts";
 import { engineStatus } from "./status.ts";
 import { lanPolicy } from "./tls-policies.ts";
@@ -80,6 +81,7 @@ export class SiteEngine {
   #config: SiteConfig;
   #hash: string | undefined;
   readonly #parts: EngineParts;
+  readonly #phones: PhoneWatch;
   readonly #calls: Calls;
   readonly #paths: SitePaths;
   readonly #trunks: SiteTrunks;
@@ -151,6 +153,7 @@ export class SiteEngine {
       config: () => this.#config,
       mode: () => this.#failover.mode,
       onBinding: (change) => this.#bindingChanged(change),
+      onRefused: (aor, address, status) => this.#phones.refused(aor, address, status),
       calls: (store) => {
         calls = new Calls({
           config: () => this.#config,
@@ -173,6 +176,20 @@ export class SiteEngine {
     });
     if (calls === undefined) throw new Error("calls were not built");
     this.#calls = calls;
+    const { store, reach, registrar } = this.#parts;
+    this.#phones = new PhoneWatch({
+      clock,
+      store,
+      reach,
+      alarms,
+      events,
+      record,
+      config: () => this.#config,
+      mode: () => this.#failover.mode,
+      aors: () => this.#parts.aors(),
+      canProve: (aor) => this.#parts.canProve(aor),
+      elsewhere: (aor) => registrar.elsewhere(aor),
+    });
     this.#names = new Names({ ...shared, paths: this.#paths, mode: () => this.#failover.mode });
     this.#net = new NetWatch(shared);
     this.#mediaWatch = new MediaWatch({ clock, log, relay, paths: this.#paths.all() });
@@ -198,6 +215,7 @@ export class SiteEngine {
     const { clock, alarms } = this.#context;
     this.#failover.onChange(() => {
       this.#parts.registrar.modeChanged();
+      this.#phones.modeChanged();
       this.#context.changed();
     });
     // Calls hear of a path before its trunks do: a 911 attempt is hedged on it.
@@ -221,11 +239,13 @@ export class SiteEngine {
     await this.#calls.resume();
     this.#passages.resume();
     this.#parts.mover.resume();
+    this.#phones.start();
     this.#parts.core.open();
     this.#timers.push(
       every(clock, SWEEP_MS, () => {
         this.#parts.store.sweep();
         this.#parts.strangers.sweep();
+        this.#phones.sweep();
         this.#watchEmergency();
         this.#failover.calls(this.#talking);
         this.#watchReadiness();
@@ -336,6 +356,7 @@ export class SiteEngine {
       paths: this.#paths.status(),
       trunks: this.#trunks.status(),
       contacts: this.#parts.store,
+      phones: this.#phones,
       calls: [...this.#calls.status(), ...this.#passages.status()],
       emergency: this.#readiness(),
       callback_until_wall: this.#calls.callbackUntil_wall,
@@ -404,8 +425,9 @@ export class SiteEngine {
   }
 
   #bindingChanged(change: BindingChange): void {
+    this.#phones.bindingChanged(change);
     this.#context.bindingsChanged(change.kind !== "refreshed");
-    if (change.kind === "refreshed") return;
+    if (change.kind === "refreshed" || change.kind === "moved") return;
     const { events } = this.#context;
     const { aor, source_address, trust, instance } = change.binding;
     const extension = this.#parts.aors().extensionOf(aor);

@@ -3,6 +3,7 @@ import type { SiteConfig } from "../base/config/schema.ts";
 import { dispatchLines } from "../base/dispatch-lines.ts";
 import type { CallStatus, EngineStatus, PathStatus, PhoneStatus, Readiness, TrunkStatus } from "../base/status.ts";
 import type { Contacts } from "./registrar/contacts.ts";
+import type { PhoneWatch } from "./registrar/phone-watch.ts";
 import type { RoutingView } from "./routing/plan-types.ts";
 
 /** Everything the status document is made of. Plain data, so that making it is a pure function. */
@@ -15,6 +16,7 @@ export interface StatusInput {
   readonly paths: readonly PathStatus[];
   readonly trunks: readonly TrunkStatus[];
   readonly contacts: Contacts;
+  readonly phones: Pick<PhoneWatch, "statusOf" | "stuck">;
   readonly calls: readonly CallStatus[];
   readonly emergency: Readiness;
   readonly callback_until_wall: number | undefined;
@@ -33,7 +35,8 @@ export function engineStatus(input: StatusInput): EngineStatus {
     calls_go_by: callsGoBy(view),
     paths: input.paths,
     trunks: input.trunks,
-    phones: config.extensions.map((extension) => phoneStatus(extension.id, config, input.contacts)),
+    phones: config.extensions.map((extension) => phoneStatus(extension.id, config, input)),
+    stuck_phones: input.phones.stuck(),
     calls: input.calls,
     emergency: input.emergency,
     site_location_lines: place === undefined ? [] : dispatchLines(place.civic),
@@ -54,7 +57,7 @@ export function callsGoBy({ mode, trunks }: RoutingView): EngineStatus["calls_go
   return wanted?.path.kind ?? "not_possible";
 }
 
-function phoneStatus(extensionId: string, config: SiteConfig, contacts: Contacts): PhoneStatus {
+function phoneStatus(extensionId: string, config: SiteConfig, { contacts, phones }: StatusInput): PhoneStatus {
   const extension = config.extensions.find(({ id }) => id === extensionId);
   const bindings = contacts.ofExtension(extensionId);
   const device = config.devices.find((each) => each.extension === extensionId && each.location !== undefined);
@@ -64,11 +67,10 @@ function phoneStatus(extensionId: string, config: SiteConfig, contacts: Contacts
     extension: extensionId,
     number: extension?.number ?? "",
     name: extension?.name ?? "",
-    availability: bindings.length > 0 ? "online" : "offline",
+    ...phones.statusOf(extensionId),
     contacts: bindings.length,
     trust: bindings[0]?.trust,
     location_label: label,
     location_own: own !== undefined,
-    expires_wall: bindings[0]?.expires_wall,
   };
 }

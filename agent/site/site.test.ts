@@ -27,6 +27,7 @@ const ENGINE: EngineStatus = {
   paths: [],
   trunks: [],
   phones: [],
+  stuck_phones: [],
   calls: [],
   emergency: { state: "ready", reason: "", checks: [], routes: [] },
   site_location_lines: [],

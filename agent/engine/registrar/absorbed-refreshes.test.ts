@@ -80,6 +80,17 @@ describe("refreshes that stay in the house", () => {
     expect(headerValues(answer, "Via")).toHaveLength(1);
   });
 
+  test("another device of the number that leaves is not listed any more: the next refresh asks the cloud", async () => {
+    const { site, phone } = await absorbing();
+    const other = await site.phone("101", "10.20.0.111");
+    await within(site, other.register());
+    await within(site, phone.register());
+    await within(site, other.register({ expires: 0 }));
+    const answer = await within(site, phone.register());
+    expect(contactsIn(answer)).toEqual([`<${phone.contact}>;expires=${LAN_S}`]);
+    expect(upstream(site)).toBe(5);
+  });
+
   const others: readonly [string, (request: SipRequest, phone: MemoryPhone) => void][] = [
     ["another Call-ID", (request) => setHeader(request, "Call-ID", "other")],
     ["a CSeq that does not rise", (request) => setHeader(request, "CSeq", "1 REGISTER")],
@@ -238,7 +249,27 @@ test("whatever is absorbed, the cloud's view and ours never part", async () => {
         }
       }
     }),
-    { numRuns: 60 },
+    {
+      numRuns: 100,
+      examples: [
+        [
+          [
+            { phone: 1, what: "refresh", expires_s: 30, pass_s: 0, cloud: "answers" },
+            { phone: 0, what: "refresh", expires_s: 3600, pass_s: 0, cloud: "answers" },
+            { phone: 1, what: "leave", expires_s: 30, pass_s: 0, cloud: "answers" },
+            { phone: 0, what: "refresh", expires_s: 30, pass_s: 0, cloud: "answers" },
+          ],
+        ],
+        [
+          [
+            { phone: 1, what: "refresh", expires_s: 3600, pass_s: 0, cloud: "answers" },
+            { phone: 0, what: "refresh", expires_s: 3600, pass_s: 0, cloud: "answers" },
+            { phone: 1, what: "refresh", expires_s: 30, pass_s: 0, cloud: "answers" },
+            { phone: 0, what: "refresh", expires_s: 30, pass_s: 0, cloud: "answers" },
+          ],
+        ],
+      ],
+    },
   );
   expect(everAbsorbed).toBeGreaterThan(0);
 });

@@ -8,7 +8,7 @@ import { paramValue, withoutParam } from "../../sip/messages/params.ts";
 import { splitOutside } from "../../sip/messages/syntax.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
-import { BINDINGS_MAX, type BindingStore } from "./binding-store.ts";
+import { BINDINGS_MAX, BINDINGS_PER_AOR, type BindingChange, type BindingStore } from "./binding-store.ts";
 import { findContact, keptParams, type RegisterRequest } from "./register-request.ts";
 
 export interface AbsorbedRefreshesContext {
@@ -34,12 +34,14 @@ const MOMENTARY = /^(via|v|from|f|to|t|call-id|i|cseq|content-length|l|date|time
 /**
  * Refreshes that need not go to the cloud: of the same flow, Contact, instance and Call-ID, with a rising CSeq, towards
  * the PBX that granted, and only until half of what it granted is over: then it hears of the phone as it would from the
- * phone itself, and may challenge. An absorbed refresh prolongs nothing. What was granted is known to this process alone: after a
- * restart the first refresh of each phone goes to the cloud.
+ * phone itself, and may challenge. An absorbed refresh prolongs nothing. The answer is the cloud's last one, so that it is
+ * told again only while no other contact of the address of record comes or goes. What was granted is known to this process
+ * alone: after a restart the first refresh of each phone goes to the cloud.
  */
 export class AbsorbedRefreshes {
   readonly #context: AbsorbedRefreshesContext;
-  readonly #grants = new Map<string, Grant>();
+  /** By address of record and contact. */
+  readonly #grants = new Map<string, Map<string, Grant>>();
 
   constructor(context: AbsorbedRefreshesContext) {
     this.#context = context;
@@ -52,21 +54,19 @@ export class AbsorbedRefreshes {
 
   /** The cloud's 200, `response` as the phone gets it, has granted this binding so much. */
   granted(binding: Pick<Binding, "aor" | "contact">, target: string, response: SipResponse, lives_ms: number): void {
-    const key = keyOf(binding);
-    this.#grants.delete(key);
+    const { aor, contact } = binding;
+    const ofAor = this.#grants.get(aor) ?? new Map<string, Grant>();
+    ofAor.delete(contact);
     if (this.#context.lanExpires_s() === undefined) return;
-    if (this.#grants.size >= BINDINGS_MAX) {
-      for (const oldest of this.#grants.keys()) {
-        this.#grants.delete(oldest);
-        break;
-      }
-    }
+    if (this.#grants.size >= BINDINGS_MAX || ofAor.size >= BINDINGS_PER_AOR) return;
     const headers = response.headers.filter(({ name }) => !MOMENTARY.test(name));
-    this.#grants.set(key, { target, headers, at_ms: this.#context.clock.now(), lives_ms });
+    ofAor.set(contact, { target, headers, at_ms: this.#context.clock.now(), lives_ms });
+    this.#grants.set(aor, ofAor);
   }
 
-  forget(binding: Pick<Binding, "aor" | "contact">): void {
-    this.#grants.delete(keyOf(binding));
+  /** A contact has come, gone or moved: what the cloud last said of its address of record is no longer so. */
+  bindingChanged({ kind, binding }: BindingChange): void {
+    if (kind !== "refreshed") this.#grants.delete(binding.aor);
   }
 
   /** The answer to a refresh that ends here; undefined where the cloud has to see it. */
@@ -79,7 +79,7 @@ export class AbsorbedRefreshes {
     const aor = this.#context.aors().of(register.to);
     const from = this.#context.aors().of(parseNameAddr(header(request, "From") ?? "")?.uri ?? "");
     if (aor === undefined || from !== aor) return undefined;
-    const grant = this.#grants.get(keyOf({ aor, contact: contact.uri }));
+    const grant = this.#grants.get(aor)?.get(contact.uri);
     const binding = store.find(aor, contact.uri);
     if (grant === undefined || grant.target !== target || binding === undefined) return undefined;
     const same =
@@ -94,20 +94,25 @@ export class AbsorbedRefreshes {
     const left_ms = Math.min(grant.lives_ms - elapsed_ms, store.left_ms(binding));
     if (left_ms - told_s * 1000 < grant.lives_ms / 2) return undefined;
     store.advance(binding, register.cseq, told_s * 1000);
-    return buildResponse(request, 200, { headers: later(grant.headers, elapsed_ms / 1000, contact.uri, told_s) });
+    const leftOf_s = (uri: string, said_s: number) => {
+      if (findContact([contact], uri) !== undefined) return told_s;
+      // Another phone of ours may have been granted less since then.
+      const known_ms = store.find(aor, uri) === undefined ? undefined : store.left_ms({ aor, contact: uri });
+      return Math.floor(known_ms === undefined ? said_s - elapsed_ms / 1000 : known_ms / 1000);
+    };
+    return buildResponse(request, 200, { headers: later(grant.headers, leftOf_s) });
   }
 }
 
-/** The 200's headers as they would read so much later, this phone's own contact with the expiry that it is told now. */
-function later(headers: readonly Header[], elapsed_s: number, own: string, told_s: number): Header[] {
+/** The 200's headers as they would read now, given what is left of each contact that was said to have so much. */
+function later(headers: readonly Header[], leftOf_s: (uri: string, said_s: number) => number): Header[] {
   return headers.flatMap(({ name, value }) => {
     if (!/^(contact|m)$/i.test(name)) return [{ name, value }];
     const elements = splitOutside(value, ",").flatMap((element) => {
       const contact = parseNameAddr(element);
       if (contact === undefined) return [element];
       const params = withoutParam(contact.params, "expires");
-      const isOwn = findContact([contact], own) !== undefined;
-      const left = isOwn ? told_s : Math.floor(Number(paramValue(contact.params, "expires")) - elapsed_s);
+      const left = leftOf_s(contact.uri, Number(paramValue(contact.params, "expires")));
       // One without an expiry of its own reads as it did.
       if (Number.isNaN(left)) return [element];
       return left > 0
@@ -127,5 +132,3 @@ export function isFlowOf(flow: Flow, binding: Binding): boolean {
     binding.local_port === flow.local.port
   );
 }
-
-const keyOf = ({ aor, contact }: Pick<Binding, "aor" | "contact">) => `${aor} ${contact}`;

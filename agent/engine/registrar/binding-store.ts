@@ -167,6 +167,13 @@ export class BindingStore implements Contacts {
     return all;
   }
 
+  /** Live and lapsed ones of an address of record, the newest first. */
+  rememberedOf(aor: string): readonly { readonly binding: Binding; readonly live: boolean }[] {
+    return [...(this.#byAor.get(aor) ?? [])]
+      .sort((a, b) => b.order - a.order)
+      .map((entry) => ({ binding: entry.binding, live: this.#isLive(entry) }));
+  }
+
   get size(): number {
     return this.#count;
   }

@@ -19,6 +19,8 @@ export interface MirrorContext {
   readonly store: BindingStore;
   readonly own: OwnUris;
   readonly absorbed: AbsorbedRefreshes;
+  /** So many contacts of an address of record are at the cloud by other ways than the box. */
+  elsewhere(aor: string, contacts: number): void;
   aors(): AddressesOfRecord;
 }
 
@@ -74,6 +76,7 @@ export function mirrorRegister(
     request,
     accepted: (response) => {
       const kept = keep(context, user, response);
+      context.elsewhere(aor, elsewhere(store, user, response));
       const seen = shorten(pathHeader ? response : restoreContacts(response, sent), context.absorbed, register);
       for (const { binding, lives_ms } of kept) context.absorbed.granted(binding, trunk.id, seen, lives_ms);
       return seen;
@@ -169,10 +172,7 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
   const { store, clock, own, absorbed } = context;
   const { aor, register, flow, target } = phone;
   const listed = contactsOf(response);
-  const gone = (contact: string, reason: RemovalReason) => {
-    absorbed.forget({ aor, contact });
-    store.remove(aor, contact, reason);
-  };
+  const gone = (contact: string, reason: RemovalReason) => store.remove(aor, contact, reason);
   if (register.all) {
     for (const binding of store.ofAor(aor)) {
       if (findContact(listed, binding.contact) === undefined) gone(binding.contact, "unregistered");
@@ -207,6 +207,21 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
     store.put(binding, lives_s * 1000, { told_ms, keeps_others: true });
     return [{ binding, lives_ms: lives_s * 1000 }];
   });
+}
+
+/** Contacts in the cloud's 200 that are no phone's of ours. One of ours under another name is not counted as another. */
+function elsewhere(store: BindingStore, { aor, sent }: PhoneRegister, response: SipResponse): number {
+  const listed = contactsOf(response);
+  const ours = [...sent.map((contact) => contact.sent), ...store.ofAor(aor).map(({ contact }) => contact)];
+  const foreign = listed.filter(
+    ({ uri }) =>
+      findContact(
+        ours.map((each) => ({ uri: each })),
+        uri,
+      ) === undefined,
+  );
+  const renamed = sent.filter((contact) => contact.expires_s > 0 && findContact(listed, contact.sent) === undefined);
+  return Math.max(0, foreign.length - renamed.length);
 }
 
 /**

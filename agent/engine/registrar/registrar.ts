@@ -3,15 +3,18 @@ import type { SiteConfig } from "../../base/config/schema.ts";
 import type { Mode } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
+import { header } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { copyRequest, takeHop, withoutOurVia } from "../forwarding.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
 import { AbsorbedRefreshes } from "./absorbed-refreshes.ts";
+import { BINDINGS_MAX, type BindingChange } from "./binding-store.ts";
 import { LocalRegistrar, type LocalRegistrarContext } from "./local-registrar.ts";
-import { mirrorRegister } from "./mirror.ts";
+import { type MirrorContext, mirrorRegister } from "./mirror.ts";
 import { parseRegister } from "./register-request.ts";
 
 /** How long the cloud may take with a REGISTER while it has not proved to be there. */
@@ -26,6 +29,8 @@ export interface RegistrarContext extends LocalRegistrarContext {
   mode(): Mode;
   /** A refresh was answered without the cloud. */
   absorbed(): void;
+  /** The cloud has refused a registration, and not for want of credentials. */
+  refused(aor: string, source_address: string, status: number): void;
 }
 
 /** A REGISTER whose answer the cloud owes. */
@@ -47,6 +52,7 @@ export class Registrar {
   readonly #local: LocalRegistrar;
   readonly #absorbed: AbsorbedRefreshes;
   readonly #pending = new Set<Pending>();
+  readonly #elsewhere = new Map<string, number>();
   /** Targets that left a REGISTER without an answer and have not been heard since: nobody else waits for them. */
   readonly #silent = new Set<string>();
 
@@ -69,6 +75,15 @@ export class Registrar {
     }
   }
 
+  /** Contacts of an address of record that the cloud listed last and that do not come through the box. */
+  elsewhere(aor: string): number {
+    return this.#elsewhere.get(aor) ?? 0;
+  }
+
+  bindingChanged(change: BindingChange): void {
+    this.#absorbed.bindingChanged(change);
+  }
+
   /** A verdict changed: what waits for a cloud that is not proven up any more is answered here at once. */
   trunkChanged(trunk: Trunk): void {
     if (isGood(trunk)) this.#silent.delete(trunk.id);
@@ -82,10 +97,30 @@ export class Registrar {
     for (const pending of [...this.#pending]) this.#giveUp(pending);
   }
 
+  /** The one in use first. */
   #targets(): readonly Trunk[] {
-    return this.#context.trunks
-      .all()
-      .filter((trunk) => trunk.kind === "pbx" && !isBad(trunk) && !this.#silent.has(trunk.id));
+    return this.#context.trunks.pbxs().filter((trunk) => !isBad(trunk) && !this.#silent.has(trunk.id));
+  }
+
+  get #mirrorContext(): MirrorContext {
+    return {
+      ...this.#context,
+      absorbed: this.#absorbed,
+      elsewhere: (aor, contacts) => {
+        this.#elsewhere.delete(aor);
+        if (contacts > 0 && this.#elsewhere.size < BINDINGS_MAX) this.#elsewhere.set(aor, contacts);
+      },
+    };
+  }
+
+  /** A challenge is a refusal only of credentials that were given, and were not just old. */
+  #wasRefused(request: SipRequest, response: SipResponse, flow: Flow): void {
+    const asks =
+      response.status === 401 ? "WWW-Authenticate" : response.status === 407 ? "Proxy-Authenticate" : undefined;
+    const given = header(request, "Authorization") ?? header(request, "Proxy-Authorization");
+    if (asks !== undefined && (given === undefined || /stale\s*=\s*"?true/i.test(header(response, asks) ?? ""))) return;
+    const aor = this.#context.aors().of(parseNameAddr(header(request, "To") ?? "")?.uri ?? "");
+    if (aor !== undefined) this.#context.refused(aor, flow.remote.address, response.status);
   }
 
   #absorb(request: SipRequest, flow: Flow, target: Trunk): SipResponse | undefined {
@@ -116,13 +151,7 @@ export class Registrar {
     }
     this.#context.own.dropOwnRoutes(copy);
     const pbx = this.#context.config().pbx_targets.find((target) => target.id === trunk.id);
-    const mirrored = mirrorRegister(
-      { ...this.#context, absorbed: this.#absorbed },
-      copy,
-      flow,
-      trunk,
-      pbx?.path_header ?? true,
-    );
+    const mirrored = mirrorRegister(this.#mirrorContext, copy, flow, trunk, pbx?.path_header ?? true);
     const pending: Pending = { tx, flow, trunk, others, patience: undefined, done: false };
     this.#pending.add(pending);
     const started = this.#context.clock.now();
@@ -133,6 +162,7 @@ export class Registrar {
         trunk.observe({ kind: "first_response", method: "REGISTER", after_ms, status: response.status });
         // Even an answer that comes after ours tells what the cloud accepted.
         const seen = response.status < 300 ? mirrored.accepted(response) : response;
+        if (response.status >= 300) this.#wasRefused(tx.request, response, flow);
         if (pending.done) return;
         if (CLOUD_IN_TROUBLE.has(response.status) && isBad(trunk)) {
           this.#giveUp(pending);

@@ -44,6 +44,8 @@ export interface RequestOptions {
   readonly retransmit_at_ms?: readonly number[];
 }
 
+export type RequestOutcome = "answered" | "silence" | "unsent";
+
 /** The transaction layer (RFC 3261 §17 with RFC 6026): one for all flows of a transport. */
 export class TransactionLayer {
   readonly #transport: TransportLayer;
@@ -60,6 +62,7 @@ export class TransactionLayer {
   #onRequest: (transaction: ServerTransaction, flow: Flow) => void = () => {};
   #onAck: (ack: SipRequest, flow: Flow) => void = () => {};
   #onStrayResponse: (response: SipResponse, flow: Flow) => void = () => {};
+  #onOutcome: (flow: Flow, outcome: RequestOutcome) => void = () => {};
 
   constructor({ transport, clock, timers, onHandlerError }: TransactionLayerOptions) {
     this.#transport = transport;
@@ -101,7 +104,7 @@ export class TransactionLayer {
    * No handler is called before this returns. An ACK is not for here: see {@link sendAck}.
    */
   request(message: SipRequest, flow: Flow, handlers: ClientHandlers, options: RequestOptions = {}): ClientTransaction {
-    return this.#start(this.#withVia(message, flow), flow, handlers, options.retransmit_at_ms ?? []);
+    return this.#start(this.#withVia(message, flow), flow, this.#seen(flow, handlers), options.retransmit_at_ms ?? []);
   }
 
   /**
@@ -133,6 +136,38 @@ export class TransactionLayer {
   /** Responses that match no client transaction. RFC 6026 §8.9 has a proxy drop them; a core may want a late 2xx. */
   onStrayResponse(handler: (response: SipResponse, flow: Flow) => void): void {
     this.#onStrayResponse = handler;
+  }
+
+  /** Told once for each request: whether there was any response at all. For those who want to know of a peer, not of a call. */
+  onOutcome(handler: (flow: Flow, outcome: RequestOutcome) => void): void {
+    this.#onOutcome = handler;
+  }
+
+  #seen(flow: Flow, handlers: ClientHandlers): ClientHandlers {
+    let told = false;
+    const tell = (outcome: RequestOutcome) => {
+      if (told) return;
+      told = true;
+      this.#tell(() => this.#onOutcome(flow, outcome));
+    };
+    return {
+      onProvisional: (response, by) => {
+        tell("answered");
+        handlers.onProvisional?.(response, by);
+      },
+      onFinal: (response, by) => {
+        tell("answered");
+        handlers.onFinal(response, by);
+      },
+      onTimeout: () => {
+        tell("silence");
+        handlers.onTimeout();
+      },
+      onTransportError: (error) => {
+        tell("unsent");
+        handlers.onTransportError(error);
+      },
+    };
   }
 
   #withVia(message: SipRequest, flow: Flow): SipRequest {

@@ -40,6 +40,7 @@ const engine: EngineStatus = {
   paths: [{ id: "wan", kind: "wan", state: "up", since_wall: 1, evidence: [], rtt_ms: 20, loss_percent: undefined }],
   trunks: [],
   phones: [],
+  stuck_phones: [],
   calls: [call],
   emergency: { state: "ready", reason: "", checks: [], routes: ["cloud"] },
   site_location_lines: [],

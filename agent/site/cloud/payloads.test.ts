@@ -24,6 +24,7 @@ const engine: EngineStatus = {
   ],
   trunks: [],
   phones: [],
+  stuck_phones: [],
   calls: [],
   emergency: { state: "ready", reason: "", checks: [], routes: [] },
   site_location_lines: [],

@@ -15,7 +15,7 @@ interface CardProps {
   readonly children: ComponentChildren;
 }
 
-function Card({ id, title, children }: CardProps) {
+export function Card({ id, title, children }: CardProps) {
   return (
     <section class="card" aria-labelledby={`${id}-title`} id={id}>
       <h2 id={`${id}-title`}>{title}</h2>
@@ -132,9 +132,17 @@ export function Phones({ phones, words: { t } }: { phones: Known<readonly PhoneR
                 <td data-label={t("phones.extension")}>{phone.number}</td>
                 <td data-label={t("phones.name")}>{phone.name}</td>
                 <td data-label={t("phones.state")}>
-                  <span class="with-icon">
-                    <Icon tone={phone.tone} /> {phone.state}
-                  </span>
+                  <div>
+                    <span class="with-icon">
+                      <Icon tone={phone.tone} /> {phone.state}
+                    </span>
+                    {phone.devices.map((device) => (
+                      <p class="faint" key={device.key}>
+                        {device.text}
+                        {device.detail === "" ? null : <span lang="en">: {device.detail}</span>}
+                      </p>
+                    ))}
+                  </div>
                 </td>
                 <td data-label={t("phones.place")}>{phone.place}</td>
               </tr>

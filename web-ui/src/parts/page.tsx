@@ -6,6 +6,7 @@ import { EmergencyBanner } from "./emergency-banner.tsx";
 import { Icon } from "./icon.tsx";
 import { ActiveCalls, Alarms, Box, Checks, Events, Paths, Phones } from "./lists.tsx";
 import { PracticeDesk } from "./practice-desk.tsx";
+import { StuckPhones } from "./stuck-phones.tsx";
 import { AddressCard, Said, SignalCard, TileCard } from "./tiles.tsx";
 
 const LANGUAGE_NAMES = { en: "English", es: "Español" } as const;
@@ -96,6 +97,7 @@ function State({ state, desk, words }: { state: StateView; desk: PageView["desk"
       </div>
       <div class="columns">
         <Alarms alarms={state.alarms} words={words} />
+        <StuckPhones phones={state.stuck} words={words} />
         <ActiveCalls calls={state.active} words={words} />
         <Phones phones={state.phone_list} words={words} />
         <Box box={state.box} words={words} />

@@ -1,5 +1,12 @@
 import type { EventData, EventType, HoldfastEvent } from "../../../agent/base/events.ts";
-import type { CallStatus, EngineStatus, ModemStatus, StatusDocument } from "../../../agent/base/status.ts";
+import type {
+  CallStatus,
+  DeviceStatus,
+  EngineStatus,
+  ModemStatus,
+  StatusDocument,
+  StuckPhoneStatus,
+} from "../../../agent/base/status.ts";
 
 /** 2026-11-20 17:42:07 UTC: the moment of every fixture. */
 export const NOW = Date.UTC(2026, 10, 20, 17, 42, 7);
@@ -65,6 +72,7 @@ export function engineFixture(changes: Partial<EngineStatus> = {}): EngineStatus
       phone("ext-102", "102", "Room 2", "Room 2", true),
       phone("ext-103", "103", "Back office", "Front desk", false),
     ],
+    stuck_phones: [],
     calls: [],
     emergency: {
       state: "ready",
@@ -98,6 +106,38 @@ function phone(extension: string, number: string, name: string, location_label: 
     location_label,
     location_own,
     expires_wall: NOW + 40 * MINUTE,
+    since_wall: NOW - 60 * MINUTE,
+    devices: [deviceFixture({ id: `${extension}-desk`, label: `${name}, desk phone` })],
+    elsewhere: 0,
+  };
+}
+
+export function deviceFixture(changes: Partial<DeviceStatus> = {}): DeviceStatus {
+  return {
+    id: "desk",
+    label: "Desk phone",
+    availability: "online",
+    since_wall: NOW - 60 * MINUTE,
+    evidence: [{ source: "register", verdict: "good", detail: "registered from 10.20.0.101", at_wall: NOW }],
+    address: "10.20.0.101",
+    transport: "udp",
+    user_agent: "Yealink SIP-T54W 96.86.0.70",
+    registered_with: "cloud",
+    ...changes,
+  };
+}
+
+export function stuckFixture(changes: Partial<StuckPhoneStatus> = {}): StuckPhoneStatus {
+  return {
+    extension: "ext-102",
+    number: "102",
+    name: "Room 2",
+    address: "10.20.0.102",
+    user_agent: "Yealink SIP-T54W 96.86.0.70",
+    since_wall: NOW - 12 * MINUTE,
+    why: "silent",
+    sip_status: undefined,
+    ...changes,
   };
 }
 

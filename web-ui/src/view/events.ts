@@ -65,6 +65,26 @@ function tell(event: HoldfastEvent, phones: readonly PhoneStatus[], at: At): Tol
       const tone = to === "online" ? "good" : to === "unknown" ? "unknown" : "warn";
       return { text: t(`event.${event.type}`, { who, ...words }), detail: to === "online" ? "" : bad.join("; "), tone };
     }
+    case "phone.stuck": {
+      const { extension, aor, why, source, user_agent } = event.data;
+      const text = t("event.phone.stuck", {
+        who: extension === undefined ? aor : phone(extension),
+        why: named("stuck.", why),
+      });
+      return { text, detail: [source, user_agent].filter((part) => part !== "").join(", "), tone: "warn" };
+    }
+    case "phone.home": {
+      const { extension, aor, source } = event.data;
+      const who = extension === undefined ? aor : phone(extension);
+      return { text: t("event.phone.home", { who }), detail: source, tone: "good" };
+    }
+    case "phones.returned": {
+      const { phones: all, home, slowest_ms } = event.data;
+      const counts = { all: at.words.number(all), home: at.words.number(home) };
+      const after = slowest_ms === undefined ? "" : at.words.duration(slowest_ms);
+      const text = slowest_ms === undefined ? "event.phones.returned_none" : "event.phones.returned";
+      return { text: t(text, { ...counts, after }), tone: home === all ? "good" : "warn" };
+    }
     case "registration.added":
       return { text: t("event.registration.added", { who: phone(event.data.extension) }) };
     case "registration.removed": {

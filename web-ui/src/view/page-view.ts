@@ -9,6 +9,7 @@ import { readable } from "./parties.ts";
 import { type BoxView, boxView, type HealthRow, pathRows, trunkRows } from "./paths.ts";
 import { type PhoneRow, phoneRows, phonesTile } from "./phones.ts";
 import { addressTile, type CheckRow, checkRows, emergencyTile } from "./readiness.ts";
+import { type StuckPhoneRow, stuckRows } from "./stuck-phones.ts";
 import { nocTile, powerTile, type SignalTile, signalTile } from "./surroundings.ts";
 import type { Known, Text, Tile } from "./text.ts";
 
@@ -61,6 +62,7 @@ export interface StateView {
   readonly alarms: AlarmsView;
   readonly active: Known<readonly CallRow[]>;
   readonly phone_list: Known<readonly PhoneRow[]>;
+  readonly stuck: Known<readonly StuckPhoneRow[]>;
   readonly paths: Known<readonly HealthRow[]>;
   readonly trunks: Known<readonly HealthRow[]>;
   readonly box: BoxView;
@@ -130,6 +132,7 @@ function stateView(source: StatusDocument | { readonly heard_wall: number }, at:
     alarms: alarmsView(site, at),
     active: activeCalls(engine, at),
     phone_list: phoneRows(engine, at),
+    stuck: stuckRows(engine, at),
     paths: pathRows(engine, at),
     trunks: trunkRows(engine, at),
     box: boxView(site, at),
