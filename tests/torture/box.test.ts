@@ -97,6 +97,64 @@ describe("passed on to the cloud, and nothing lost", () => {
   });
 });
 
+describe("a phone's own INVITE, as odd as phones are", () => {
+  const SESSION = phoneSdp("10.20.0.99", 4000);
+  const LOCATION = '<?xml version="1.0"?>\r\n<presence entity="pres:zoë@example.com">--b,1</presence>';
+  const multipart = (session: string) =>
+    [
+      "for readers of old",
+      "--b,1 (x)/:=?",
+      "Content-Type: application/pidf+xml",
+      "Content-ID: <where@10.20.0.99>",
+      "Content-Disposition: by-reference;handling=optional",
+      "",
+      LOCATION,
+      "--b,1 (x)/:=?\t",
+      "content-type : application/sdp",
+      "X-Unknown: kept",
+      "",
+      session,
+      "--b,1 (x)/:=?--",
+      "and an epilogue",
+    ].join("\r\n");
+  const invite = (body: string) =>
+    Buffer.from(
+      [
+        "INVITE sip:102@[2001:db8::10]:5070;transport=udp SIP/2.0",
+        "X-First: before all",
+        "Via: SIP/2.0/UDP 10.20.0.99;branch=z9hG4bKodd",
+        'f: "Zoë \\"the \\\\ boss\\" 電話, inc. <x>" <sip:99@[2001:db8::99]:5060;x=y?a=b>;tag=1;odd="a;b,c"',
+        "To: Σίσυφος <sip:102@example.com>",
+        "i: odd",
+        "CSeq: 1 INVITE",
+        'X-Odd:   ,;""  =  <>>',
+        'm: <sip:99@10.20.0.99>;+sip.instance="<urn:uuid:1>"',
+        "X-Odd: again, in another place",
+        'Geolocation: <cid:where@10.20.0.99>;inserted-by="10.20.0.99"',
+        'c: multipart/mixed ; Boundary="b,1 (x)/:=?"; charset=x',
+        `l: ${Buffer.byteLength(body)}`,
+        "X-Last: after all",
+        "",
+        body,
+      ].join("\r\n"),
+    );
+
+  test("arrives with every header in its place and form; of its body the session's address and port alone have changed", async () => {
+    const site = await memorySite();
+    const phone = await sender(site.network, "10.20.0.99", 5060);
+    phone.send(invite(multipart(SESSION)));
+    await site.pass(20);
+    const arrived = only(site.pbx.received("INVITE"));
+    const sent = parseMessage(invite(multipart(SESSION)));
+    if (!sent.ok) throw new Error(sent.error.detail);
+    const fields = ({ headers }: SipMessage) => headers.filter(({ name }) => !HOP.has(canonicalName(name)));
+    expect(fields(arrived)).toEqual(fields(sent.message));
+    const moved = SESSION.replace("c=IN IP4 10.20.0.99", `c=IN IP4 ${BOX}`).replace(/m=audio 4000/, "m=audio 20002");
+    expect(Buffer.from(arrived.body).toString()).toBe(multipart(moved));
+    expect(header(arrived, "Content-Length")).toBe(String(arrived.body.length));
+  });
+});
+
 describe("refused", () => {
   test.each(rows.filter(({ box }) => typeof box === "number"))("$section $name: $ours", async ({ name, box }) => {
     const { site, phone } = await fromPhone(name);

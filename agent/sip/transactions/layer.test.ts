@@ -287,6 +287,22 @@ describe("CANCEL", () => {
     expect(sentByBob).toEqual(["0 481"]);
   });
 
+  test("of another request than INVITE gets 200 and stops nothing (§9.2)", async () => {
+    const { clock, aliceTransport, toBob, transactions, sentByBob } = await pair();
+    aliceTransport.send(toBob, request("MESSAGE", { branch: "z9hG4bKm" }));
+    clock.advance(1);
+    const server = only(transactions);
+    let told = false;
+    server.onCancel(() => {
+      told = true;
+    });
+    server.respond(buildResponse(server.request, 100));
+    aliceTransport.send(toBob, request("CANCEL", { branch: "z9hG4bKm" }));
+    clock.advance(1);
+    expect(sentByBob.map((sent) => sent.split(" ")[1])).toEqual(["100", "200"]);
+    expect([told, server.state]).toEqual([false, "Proceeding"]);
+  });
+
   test("gets 200 with the To tag of the INVITE's responses, and its Reason goes along", async () => {
     const { clock, alice, toBob, transactions, aliceTransport } = await pair();
     const oks: SipResponse[] = [];

@@ -263,7 +263,9 @@ export class TransactionLayer {
     const invite = this.#servers.get(serverKey(cancel, via, "INVITE"));
     const server = this.#newServer(key, cancel, flow);
     if (invite === undefined) {
-      server.respond(buildResponse(cancel, 481));
+      // §9.2: another request than INVITE is known, but has no answer that could still be stopped.
+      const other = CANCELLABLE.some((method) => this.#servers.has(serverKey(cancel, via, method)));
+      server.respond(buildResponse(cancel, other ? 200 : 481));
       return;
     }
     // §9.2: the To tag should be that of the responses to the INVITE.
@@ -293,6 +295,9 @@ export class TransactionLayer {
     }
   }
 }
+
+/** Methods that a CANCEL may be for besides INVITE; ACK and CANCEL themselves are not (§9.2). */
+const CANCELLABLE = "BYE INFO MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(" ");
 
 /** The layer's own CANCELs: whatever becomes of them, the INVITE's transaction decides. */
 const IGNORED: ClientHandlers = { onFinal: () => {}, onTimeout: () => {}, onTransportError: () => {} };
