@@ -29,7 +29,8 @@ import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
 import { ABILITIES } from "./incoming-invite.ts";
-import { CallJournal, type CallRecord, type KeptInvite } from "./journal.ts";
+import { CallJournal, type CallRecord, type KeptAttempt, type KeptInvite } from "./journal.ts";
+import { LeftOverAttempt } from "./left-over-attempt.ts";
 import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
@@ -44,6 +45,13 @@ const CALLBACK_ALONE_MS = 15_000;
 
 /** After a restart an unanswered emergency call is taken anew when it is no older: people hang up and dial again. */
 const TAKE_AGAIN_MS = 30_000;
+
+/** How long an engine that has just started waits for its trunks' sockets and for the media process. */
+const READY_WITHIN_MS = 500;
+const READY_AGAIN_MS = 5;
+
+/** A leg from before the restart rings no longer than this beside the call that was taken anew. */
+const LEFT_OVER_MS = 2000;
 
 const REHEARSE_AFTER_MS = 50;
 const REHEARSE_AGAIN_MS = 1000;
@@ -66,6 +74,11 @@ export class Calls implements CallsPort {
   #closed = false;
   /** Call-IDs of emergency calls from before a restart that were taken anew: once, lest one of them kills every engine. */
   readonly #takenAgain = new Set<string>();
+  /** Those of them that have rung nowhere yet. */
+  readonly #awaited = new Set<string>();
+  /** Legs of unanswered emergency calls from before a restart: they may ring somewhere. */
+  readonly #toEnd = new Set<KeptAttempt>();
+  readonly #leftOver = new Set<LeftOverAttempt>();
   /** Paths that failed an answered 911 call, and until when (monotonic ms) they count as down for the next one. */
   readonly #lost = new Map<string, number>();
 
@@ -76,6 +89,7 @@ export class Calls implements CallsPort {
       journal: this.#journal,
       begun: (call, tx) => this.#begun(call, tx),
       own: (id, call) => void this.#byToken.set(id, call),
+      progressed: (call) => this.#cancelLeftOver(call.callerCallId),
       preempt: (path, by) => {
         for (const call of [...this.#calls]) if (call.id !== by) call.giveWay(path);
       },
@@ -276,6 +290,7 @@ export class Calls implements CallsPort {
   }
 
   trunkChanged(trunk: Trunk): void {
+    this.#endLeftOver();
     for (const call of [...this.#calls]) call.trunkChanged(trunk);
   }
 
@@ -325,7 +340,8 @@ export class Calls implements CallsPort {
       rehearse(this.#context.config());
       void this.#rehearseMedia(REHEARSE_TRIES);
     });
-    const { calls, unanswered, invites, callbacks } = this.#journal.load();
+    const { clock } = this.#context;
+    const { calls, unanswered, invites, attempts, callbacks } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {
       const call = this.#resumed(record);
@@ -337,9 +353,24 @@ export class Calls implements CallsPort {
       this.#calls.add(call);
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
-    for (const id of unanswered) this.#journal.remove(id);
-    for (const invite of invites) this.#takeAgain(invite);
+    this.#whenReady(clock.now() + READY_WITHIN_MS, () => {
+      for (const id of unanswered) this.#journal.remove(id);
+      for (const invite of invites) this.#takeAgain(invite);
+      for (const attempt of attempts) this.#toEnd.add(attempt);
+      this.#endLeftOver();
+    });
     await this.#closeUnanswered(unanswered, CLOSE_TRIES);
+  }
+
+  /**
+   * A call that is taken anew in the first milliseconds would find no trunk with a socket and no relay, and be sent without
+   * sound or not at all. Both come within a few ms; what has not come by `until_ms` is not waited for.
+   */
+  #whenReady(until_ms: number, then: () => void): void {
+    const { clock, relay, trunks } = this.#context;
+    const ready = relay.connected && trunks.all().every(({ flow }) => flow !== undefined && !flow.closed);
+    if (ready || clock.now() >= until_ms) then();
+    else this.#after(READY_AGAIN_MS, () => this.#whenReady(until_ms, then));
   }
 
   /** Over TCP the caller's connection ended with the engine, and it knows; over UDP it waits for an answer. */
@@ -365,8 +396,39 @@ export class Calls implements CallsPort {
       local_port: local.port,
     });
     this.#takenAgain.add(callIdOf(parsed.message) ?? "");
+    this.#awaited.add(callIdOf(parsed.message) ?? "");
     log.warn("an emergency call that was not answered is taken anew", { age_ms, source: `${address}:${port}` });
     transactions.takeAgain(parsed.message, flow);
+  }
+
+  /**
+   * Somewhere a telephone rings for a call that the engine before this one made. It is cancelled as soon as the call that was
+   * taken anew rings elsewhere, so that the caller is never without one; at once when there is no such call. A trunk that
+   * has no socket yet is waited for.
+   */
+  #endLeftOver(): void {
+    for (const kept of [...this.#toEnd]) {
+      const trunk = this.#context.trunks.get(kept.trunk);
+      if (trunk !== undefined && trunk.flow === undefined) continue;
+      this.#toEnd.delete(kept);
+      const forget = () => {
+        this.#journal.forgetAttempt(kept.call_id, kept.attempt);
+        if (leg !== undefined) this.#leftOver.delete(leg);
+      };
+      const leg = LeftOverAttempt.take(this.#context, kept, forget);
+      if (leg === undefined) forget();
+      else if (!this.#awaited.has(kept.caller_call_id ?? "")) leg.cancel();
+      else {
+        this.#leftOver.add(leg);
+        this.#after(LEFT_OVER_MS, () => leg.cancel());
+      }
+    }
+  }
+
+  #cancelLeftOver(caller_call_id: string | undefined): void {
+    if (caller_call_id === undefined) return;
+    this.#awaited.delete(caller_call_id);
+    for (const leg of this.#leftOver) if (leg.kept.caller_call_id === caller_call_id) leg.cancel();
   }
 
   /** The media process, too, opens its first ports slowly. It may come later than the engine. */

@@ -39,6 +39,8 @@ export interface AttemptShape {
 export interface AttemptHandlers {
   /** For the attempts machine. */
   feed(input: AttemptsInput): void;
+  /** What the journal has to know of its INVITE: it has just been sent, or the first response has come. */
+  keep(invite: SipRequest, flow: Flow, proceeding: boolean): void;
   /** Whether the machine still waits for this attempt's first response. */
   isTrying(): boolean;
   onSent(): void;
@@ -56,6 +58,7 @@ export class EmergencyAttempt {
   readonly side: MediaSide;
   /** User part of our Contact. */
   readonly token = token();
+  readonly contact: string;
   readonly #context: CallsContext;
   readonly #media: CallMedia;
   readonly #content: AttemptContent;
@@ -70,6 +73,8 @@ export class EmergencyAttempt {
   #cseq = 0;
   #sent_ms: number | undefined;
   #responded = false;
+  /** A provisional response to the newest INVITE has come. */
+  #proceeding = false;
   #challenge: SipResponse | undefined;
   #sent: ((trunk: Trunk) => void) | undefined;
 
@@ -94,7 +99,8 @@ export class EmergencyAttempt {
     this.trunk = trunk;
     this.side = parts.side;
     const answerer = answererFor(trunk, parts.content.identity.extension, context.config());
-    const contact = trunk.contact(this.token);
+    this.contact = trunk.contact(this.token);
+    const { contact } = this;
     this.#invite = this.#newInvite({ token: this.token, contact, flow, answerer, servers: trunk });
   }
 
@@ -129,6 +135,7 @@ export class EmergencyAttempt {
     this.#sent?.(this.trunk);
     this.#sent = undefined;
     this.#handlers.onSent();
+    this.#keep(false);
   }
 
   /** Calls back once the INVITE has left; at once when it has. */
@@ -145,8 +152,12 @@ export class EmergencyAttempt {
     this.#invite.accept(fork, sdp);
   }
 
-  release(fork: string): void {
-    this.#invite.release(fork);
+  quiet(): void {
+    this.#invite.quiet();
+  }
+
+  release(fork: string, headers: readonly Header[]): void {
+    this.#invite.release(fork, headers);
   }
 
   leg(fork: string): Leg | undefined {
@@ -195,6 +206,7 @@ export class EmergencyAttempt {
       onProvisional: ({ status }, sdp) => {
         this.#firstResponse(status);
         if (sdp !== undefined) this.#early = sdp;
+        if (!this.#proceeding) this.#keep(true);
         feed({ type: "provisional", attempt, status, early_media: sdp !== undefined });
       },
       onAnswer: (fork, sdp) => {
@@ -220,6 +232,12 @@ export class EmergencyAttempt {
     if (this.#invite.credentials(response) !== undefined) return "box";
     // A trunk's challenge is none of the phone's business; its PBX's is.
     return this.trunk.kind === "pbx" ? "caller" : undefined;
+  }
+
+  #keep(proceeding: boolean): void {
+    this.#proceeding = proceeding;
+    const { request, flow } = this.#invite;
+    if (request !== undefined) this.#handlers.keep(request, flow, proceeding);
   }
 
   #firstResponse(status: number): void {

@@ -693,3 +693,128 @@ describe("an engine that was killed in an answered call", () => {
     expect(world.relay.endpoints.size).toBe(3);
   });
 });
+
+describe("legs that an engine which died left ringing", () => {
+  test("are cancelled when the call that was taken anew rings, and recorded", async () => {
+    const world = await createWorld();
+    world.direct.script = (call) => call.ring();
+    const call = world.dial("911");
+    await world.advance(20);
+    const old = world.direct.last;
+    world.direct.script = async (again) => {
+      await world.advance(300);
+      again.ring();
+    };
+    await world.restart();
+    await world.advance(200);
+    // Nobody is rung for the caller in its place yet.
+    expect([world.direct.calls.length, old.cancelled]).toEqual([2, false]);
+    await world.advance(200);
+    expect(old.cancelled).toBe(true);
+    expect(world.direct.last.cancelled).toBe(false);
+    expect(world.events_of("emergency.attempt").at(-1)).toMatchObject({ outcome: "released", sip_status: 487 });
+    world.direct.last.answer();
+    await world.advance(20);
+    expect(call.final?.status).toBe(200);
+    // Nothing of it is left for the next engine.
+    await world.restart();
+    await world.advance(50);
+    expect(world.direct.calls).toHaveLength(2);
+    expect(world.direct.last.bye).toBeUndefined();
+  });
+
+  test("are cancelled after a while when the call that was taken anew rings nowhere", async () => {
+    const world = await createWorld();
+    world.direct.script = (call) => call.ring();
+    world.dial("911");
+    await world.advance(20);
+    const old = world.direct.last;
+    world.direct.script = (again) => void again.respond(100);
+    await world.restart();
+    await world.advance(2100);
+    expect(old.cancelled).toBe(true);
+  });
+
+  test("are released when they answer", async () => {
+    const world = await createWorld();
+    world.direct.script = (call) => call.ring();
+    const call = world.dial("911");
+    await world.advance(20);
+    const old = world.direct.last;
+    world.direct.script = (again) => again.ring();
+    world.direct.ignoresCancel = true;
+    await world.restart();
+    await world.advance(10);
+    old.answer();
+    await world.advance(20);
+    expect([old.acks > 0, old.bye !== undefined]).toEqual([true, true]);
+    expect(call.final).toBeUndefined();
+    expect(world.events_of("emergency.attempt").some(({ outcome }) => outcome === "late_answer_released")).toBe(true);
+  });
+
+  test("that had not said a word get the INVITE once more, and CANCEL on their first word", async () => {
+    const world = await createWorld();
+    world.direct.script = silent;
+    world.mute(world.direct, true);
+    world.lte.script = (call) => call.ring();
+    world.dial("911");
+    await world.advance(400);
+    const old = world.direct.last;
+    await world.restart();
+    await world.advance(500);
+    expect(old.cancelled).toBe(false);
+    world.mute(world.direct, false);
+    old.ring();
+    await world.advance(20);
+    expect(old.cancelled).toBe(true);
+  });
+});
+
+describe("a caller who is gone before any response", () => {
+  const invitesTo = (peer: { transport: { tap(seen: (direction: string, bytes: Uint8Array) => void): void } }) => {
+    const seen = { count: 0 };
+    peer.transport.tap((direction, bytes) => {
+      if (direction === "in" && Buffer.from(bytes.subarray(0, 6)).toString() === "INVITE") seen.count++;
+    });
+    return seen;
+  };
+
+  test("leaves no INVITE that is still repeated, and a late word of it is cancelled all the same", async () => {
+    const world = await createWorld({
+      trunks: ({ wan }) => [{ id: "direct", path: wan, remote: DIRECT, local_port: 5072 }],
+    });
+    world.direct.script = silent;
+    world.mute(world.direct, true);
+    const invites = invitesTo(world.direct);
+    const call = world.dial("911");
+    await world.advance(1000);
+    call.tx?.cancel();
+    await world.advance(20);
+    expect(call.final?.status).toBe(487);
+    const sent = invites.count;
+    await world.advance(15_000);
+    expect(invites.count).toBe(sent);
+    world.mute(world.direct, false);
+    world.direct.last.ring();
+    await world.advance(20);
+    expect(world.direct.last.cancelled).toBe(true);
+  });
+
+  test("an INVITE beside an answered leg is repeated until the call is over, so that a leg that rings is found", async () => {
+    const world = await createWorld();
+    world.direct.script = silent;
+    world.mute(world.direct, true);
+    const invites = invitesTo(world.direct);
+    const call = world.dial("911");
+    await world.advance(400);
+    expect(call.final?.status).toBe(200);
+    const then = invites.count;
+    await world.advance(3000);
+    expect(invites.count).toBeGreaterThan(then);
+    const [bye] = await Promise.all([call.send("BYE"), world.advance(20)]);
+    expect(bye.status).toBe(200);
+    const sent = invites.count;
+    await world.advance(20_000);
+    expect(invites.count).toBe(sent);
+  });
+});

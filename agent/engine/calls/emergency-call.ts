@@ -7,7 +7,9 @@ import { buildResponse } from "../../sip/messages/build.ts";
 import { callIdOf, cseqOf, headerValues } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
+import { printMessage } from "../../sip/messages/print.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
 import type { RouteFacts } from "../emergency/attempt-timing.ts";
 import { attempts } from "../emergency/attempts.ts";
 import {
@@ -29,7 +31,7 @@ import { answererFor } from "./credentials.ts";
 import { type AttemptContent, EmergencyAttempt, sideTowards } from "./emergency-attempt.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
-import { Leg } from "./leg.ts";
+import { destinationOf, Leg } from "./leg.ts";
 import { DeadPathExit } from "./moving/dead-path-exit.ts";
 
 /** What an emergency call asks of the collection that it is in. */
@@ -38,6 +40,8 @@ export interface EmergencyHost {
   /** It has not been answered: a killed engine's successor is to know of it. */
   begun(call: EmergencyCall, tx: ServerTransaction): void;
   own(token: string, call: OwnedCall): void;
+  /** The caller has been told of ringing or an answer, or the call has ended. */
+  progressed(call: EmergencyCall): void;
   /** Every other call on this path ends now. */
   preempt(path: string, by: string): void;
   /** Paths that count as down for a call of this class: an answered 911 call fell silent on them just now, or a drill says so. */
@@ -66,6 +70,8 @@ export class EmergencyCall implements OwnedCall {
   readonly #media: CallMedia;
   readonly #machine: Runner<AttemptsState, AttemptsInput, AttemptsEffect>;
   readonly #running = new Map<number, EmergencyAttempt>();
+  /** Attempts whose INVITEs the journal has. */
+  readonly #kept = new Set<number>();
   /** Ports opened ahead, by trunk. */
   readonly #prepared = new Map<string, MediaSide>();
   readonly #timers = new Map<string, Timer>();
@@ -184,6 +190,11 @@ export class EmergencyCall implements OwnedCall {
     host.own(caller.token, call);
     host.own(callee.token, call);
     return call;
+  }
+
+  /** Call-ID of the caller's INVITE; undefined for a call from the journal. */
+  get callerCallId(): string | undefined {
+    return this.#caller === undefined ? undefined : callIdOf(this.#caller.request);
   }
 
   /** A phone's repeated or forked INVITE of this very call (RFC 3261 §8.2.2.2). */
@@ -312,7 +323,9 @@ export class EmergencyCall implements OwnedCall {
     }
     for (const { id, phase } of all) {
       const attempt = this.#running.get(id);
-      if (phase === "over" && id !== bridged?.attempt && attempt !== undefined) this.#media.closeSide(attempt.side);
+      if (phase !== "over" || attempt === undefined) continue;
+      if (id !== bridged?.attempt) this.#media.closeSide(attempt.side);
+      this.#forget(id);
     }
   }
 
@@ -351,18 +364,24 @@ export class EmergencyCall implements OwnedCall {
         break;
       case "ring_caller":
         this.#caller?.progress(180, undefined);
+        this.#host.progressed(this);
         break;
       case "early_media":
         this.#earlyMedia(effect.attempt);
+        this.#host.progressed(this);
         break;
       case "answer_caller":
         void this.#answer(effect.attempt, effect.fork);
+        this.#host.progressed(this);
         break;
       case "cancel":
         this.#running.get(effect.attempt)?.cancel(this.#answered === undefined ? [] : [ELSEWHERE]);
         break;
+      case "quiet":
+        this.#running.get(effect.attempt)?.quiet();
+        break;
       case "release":
-        this.#running.get(effect.attempt)?.release(effect.fork);
+        this.#running.get(effect.attempt)?.release(effect.fork, this.#answered === undefined ? [] : [ELSEWHERE]);
         break;
       case "hang_up_callee":
         this.#hangUp("callee", effect.attempt, effect.fork);
@@ -448,12 +467,37 @@ export class EmergencyCall implements OwnedCall {
           if (!this.#sent) this.#host.reached(this);
           this.#sent = true;
         },
+        keep: (invite, flow, proceeding) => this.#keep(attempt, invite, flow, proceeding),
       },
     });
     this.#prepared.delete(trunk.id);
     this.#running.set(id, attempt);
     this.#host.own(attempt.token, this);
     void attempt.send(effect, false);
+  }
+
+  #keep(attempt: EmergencyAttempt, invite: SipRequest, flow: Flow, proceeding: boolean): void {
+    const { id, trunk, token, contact } = attempt;
+    this.#kept.add(id);
+    this.#host.journal.keepAttempt({
+      v: 1,
+      call_id: this.id,
+      caller_call_id: this.callerCallId,
+      attempt: id,
+      trunk: trunk.id,
+      path: trunk.path.id,
+      emergency: this.emergency,
+      sent_ms: this.#context.clock.now(),
+      message: Buffer.from(printMessage(invite)).toString("base64"),
+      destination: destinationOf(flow),
+      proceeding,
+      token,
+      contact,
+    });
+  }
+
+  #forget(attempt: number): void {
+    if (this.#kept.delete(attempt)) this.#host.journal.forgetAttempt(this.id, attempt);
   }
 
   #earlyMedia(id: number): void {
@@ -540,7 +584,7 @@ export class EmergencyCall implements OwnedCall {
 
   #hangUp(end: End, attempt: number, fork: string): void {
     if (this.#bridge !== undefined) this.#bridge.hangUp(end);
-    else if (end === "callee") this.#running.get(attempt)?.release(fork);
+    else if (end === "callee") this.#running.get(attempt)?.release(fork, []);
     else this.#caller?.refuse(480, "The answered leg hung up");
   }
 
@@ -589,6 +633,7 @@ export class EmergencyCall implements OwnedCall {
   #end(by: "caller" | "psap" | "box", cause: string): void {
     this.#ended = true;
     this.#exit.stop();
+    this.#host.progressed(this);
     this.#caller?.stop();
     this.#media.close();
     this.#host.journal.remove(this.id);
@@ -645,5 +690,8 @@ export class EmergencyCall implements OwnedCall {
       callee: { leg: callee.leg.record, side: callee.side },
       caller_sdp: this.#caller?.given ?? this.#resumedSdp,
     });
+    // From now on the record has it.
+    const { bridged: leg } = this.#machine.state;
+    if (leg !== undefined) this.#forget(leg.attempt);
   }
 }

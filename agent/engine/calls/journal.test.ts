@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { silentLog } from "../../base/log.ts";
 import { mediaSide } from "./call-media.ts";
-import { CallJournal, type CallRecord } from "./journal.ts";
+import { CallJournal, type CallRecord, type KeptAttempt } from "./journal.ts";
 
 const leg = (token: string) => ({
   token,
@@ -72,7 +72,7 @@ describe("the journal of answered calls", () => {
     const journal = new CallJournal(dir, silentLog);
     journal.save(record("a1", "emergency"));
     journal.remove("a1");
-    expect(journal.load()).toEqual({ calls: [], unanswered: [], invites: [], callbacks: [] });
+    expect(journal.load()).toEqual({ calls: [], unanswered: [], invites: [], attempts: [], callbacks: [] });
   });
 
   test("knows the calls that were begun and neither answered nor ended", () => {
@@ -94,6 +94,20 @@ describe("the journal of answered calls", () => {
     journal.begin("c3", invite);
     journal.save(record("c3", "emergency"));
     expect(journal.load()).toMatchObject({ unanswered: ["a1", "b2"], invites: [invite] });
+  });
+
+  test("keeps what was sent for a call that has no answer, but not the leg of an answered one", () => {
+    const dir = folder();
+    const journal = new CallJournal(dir, silentLog);
+    const kept = (call_id: string, attempt: number, token: string): KeptAttempt => ({
+      ...{ v: 1, call_id, caller_call_id: "c", attempt, trunk: "t", path: "p", emergency: true, sent_ms: 5 },
+      ...{ message: "SU5WSVRF", destination: leg("x").destination, proceeding: true, token, contact: "sip:x@y" },
+    });
+    for (const attempt of [kept("a1", 1, "k"), kept("a1", 2, "m"), kept("b2", 1, "y")]) journal.keepAttempt(attempt);
+    // Died between the record and the forgetting: the record's callee leg is this one.
+    journal.save(record("b2", "emergency"));
+    journal.forgetAttempt("a1", 2);
+    expect(journal.load().attempts).toEqual([kept("a1", 1, "k")]);
   });
 
   test("nothing half written is left beside", () => {

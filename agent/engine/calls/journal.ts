@@ -14,7 +14,7 @@ import { errorText } from "../../base/errors.ts";
 import type { CallData, EmergencyData } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import type { CallbackEntry } from "../../base/snapshot.ts";
-import type { Endpoint } from "../../sip/transport/flow.ts";
+import type { Destination, Endpoint } from "../../sip/transport/flow.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
 import type { MediaSide } from "./call-media.ts";
 import type { LegRecord } from "./leg.ts";
@@ -58,6 +58,29 @@ export interface KeptInvite {
   readonly remote: Endpoint;
 }
 
+/** An INVITE of ours for an emergency call, as long as its leg may still ring or be answered somewhere. */
+export interface KeptAttempt {
+  readonly v: 1;
+  readonly call_id: string;
+  /** Call-ID of the caller's INVITE. */
+  readonly caller_call_id: string | undefined;
+  /** Number of the attempt within the call. */
+  readonly attempt: number;
+  readonly trunk: string;
+  readonly path: string;
+  /** Of a real emergency call, not of a test call. */
+  readonly emergency: boolean;
+  /** Monotonic, of the machine. */
+  readonly sent_ms: number;
+  /** As sent, in base64. */
+  readonly message: string;
+  readonly destination: Destination;
+  /** A provisional response has come. */
+  readonly proceeding: boolean;
+  readonly token: string;
+  readonly contact: string;
+}
+
 const CALLBACKS = "callbacks.json";
 
 /**
@@ -91,18 +114,28 @@ export class CallJournal {
     }
   }
 
+  keepAttempt(attempt: KeptAttempt): void {
+    this.#write(attemptFile(attempt.call_id, attempt.attempt), attempt);
+  }
+
+  /** The leg is over, or the call's record has it. */
+  forgetAttempt(call_id: string, attempt: number): void {
+    this.#try("remove", () => rmSync(join(this.#dir, attemptFile(call_id, attempt)), { force: true }));
+  }
+
   saveCallbacks(entries: readonly CallbackEntry[]): void {
     this.#write(CALLBACKS, entries);
   }
 
   /**
    * What a killed engine left, emergency calls first, the ids of the calls that it left unanswered, and the emergency
-   * ones' INVITEs. Files that cannot be read are left out, and said so.
+   * ones' INVITEs, those that came and those that had been sent. Files that cannot be read are left out, and said so.
    */
   load(): {
     readonly calls: readonly CallRecord[];
     readonly unanswered: readonly string[];
     readonly invites: readonly KeptInvite[];
+    readonly attempts: readonly KeptAttempt[];
     readonly callbacks: readonly CallbackEntry[];
   } {
     const calls: CallRecord[] = [];
@@ -122,7 +155,19 @@ export class CallJournal {
     const begun = names.flatMap((name) => /^begun-([0-9a-z]+)$/.exec(name)?.[1] ?? []);
     const unanswered = begun.filter((id) => !answered.has(id));
     const invites = unanswered.flatMap((id) => keptInvite(this.#read(`begun-${id}`)) ?? []);
-    return { calls, unanswered, invites, callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [] };
+    // The leg of an answered call is not one that was left over, should the engine have died between the two writings.
+    const bridged = new Set(calls.map(({ callee }) => callee.leg.token));
+    const attempts = names
+      .filter((each) => /^attempt-[0-9a-z]+-\d+\.json$/.test(each))
+      .flatMap((name) => keptAttempt(this.#read(name)) ?? [])
+      .filter(({ token }) => !bridged.has(token));
+    return {
+      calls,
+      unanswered,
+      invites,
+      attempts,
+      callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [],
+    };
   }
 
   #read(name: string): unknown {
@@ -177,6 +222,15 @@ function keptInvite(value: unknown): KeptInvite | undefined {
     ? (value as unknown as KeptInvite)
     : undefined;
 }
+
+function keptAttempt(value: unknown): KeptAttempt | undefined {
+  if (!isObject(value) || value.v !== 1 || typeof value.message !== "string") return undefined;
+  return isObject(value.destination) && typeof value.call_id === "string" && typeof value.token === "string"
+    ? (value as unknown as KeptAttempt)
+    : undefined;
+}
+
+const attemptFile = (call_id: string, attempt: number): string => `attempt-${call_id}-${attempt}.json`;
 
 function isCallbackEntry(value: unknown): value is CallbackEntry {
   return isObject(value) && typeof value.presented_number === "string" && typeof value.until_wall === "number";

@@ -3,7 +3,8 @@ import { appendHeader, cseqOf, header, headerList, headerValues } from "../../si
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
+import type { ClientHandlers, ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import { type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
 import type { Answerer } from "./credentials.ts";
 import { sdpContent } from "./incoming-invite.ts";
@@ -39,7 +40,7 @@ export class OutgoingInvite {
   readonly #forks = new Map<string, Fork>();
   /** Early dialogs, for PRACK; the number of the last RSeq of each. */
   readonly #early = new Map<string, { dialog: Dialog; rseq: number }>();
-  #transaction: FailoverTransaction | undefined;
+  #transaction: (ClientTransaction & { moveOn?(): boolean }) | undefined;
 
   constructor(
     context: LegContext,
@@ -75,37 +76,46 @@ export class OutgoingInvite {
    * `patience_ms` the peer's next server gets it too.
    */
   send(invite: SipRequest, retransmit_at_ms: readonly number[] = [], patience_ms?: number): void {
-    // The handlers know which sending they belong to: a late word of an earlier one is not taken for the new one's.
-    let transaction: FailoverTransaction | undefined;
-    const current = () => transaction === undefined || transaction === this.#transaction;
     const { transactions: layer, clock } = this.#context;
-    transaction = requestWithFailover(
-      { layer, clock, servers: this.#servers },
-      invite,
-      this.flow,
-      {
-        onProvisional: (response, flow) => {
-          if (current()) this.#provisional(invite, response, flow);
-        },
-        onFinal: (response, flow) => {
-          if (response.status < 300) this.#answered(invite, response, flow);
-          else if (current()) this.#handlers.onRefusal(response);
-        },
-        onTimeout: () => {
-          if (current()) this.#handlers.onTimeout();
-        },
-        onTransportError: (error) => {
-          if (current()) this.#handlers.onSendError(error);
-        },
-      },
-      { retransmit_at_ms, ...(patience_ms === undefined ? {} : { patience_ms }) },
+    this.#run(invite, (handlers) =>
+      requestWithFailover({ layer, clock, servers: this.#servers }, invite, this.flow, handlers, {
+        retransmit_at_ms,
+        ...(patience_ms === undefined ? {} : { patience_ms }),
+      }),
     );
-    this.#transaction = transaction;
+  }
+
+  /** Goes on with an INVITE that an earlier process sent; see {@link TransactionLayer.resumeInvite}. */
+  resume(invite: SipRequest, proceeding: boolean): void {
+    this.#run(invite, (handlers) => this.#context.transactions.resumeInvite(invite, this.flow, handlers, proceeding));
+  }
+
+  #run(invite: SipRequest, start: (handlers: ClientHandlers) => ClientTransaction & { moveOn?(): boolean }): void {
+    // The handlers know which sending they belong to: a late word of an earlier one is not taken for the new one's.
+    let transaction: ClientTransaction | undefined;
+    const current = () => transaction === undefined || transaction === this.#transaction;
+    const started = start({
+      onProvisional: (response, flow) => {
+        if (current()) this.#provisional(invite, response, flow);
+      },
+      onFinal: (response, flow) => {
+        if (response.status < 300) this.#answered(invite, response, flow);
+        else if (current()) this.#handlers.onRefusal(response);
+      },
+      onTimeout: () => {
+        if (current()) this.#handlers.onTimeout();
+      },
+      onTransportError: (error) => {
+        if (current()) this.#handlers.onSendError(error);
+      },
+    });
+    transaction = started;
+    this.#transaction = started;
   }
 
   /** The peer's next server gets the INVITE too, if this one has not said a word. False when there is none. */
   moveOn(): boolean {
-    return this.#transaction?.moveOn() ?? false;
+    return this.#transaction?.moveOn?.() ?? false;
   }
 
   /** What the box can answer a challenge with. */
@@ -116,6 +126,11 @@ export class OutgoingInvite {
 
   cancel(headers: readonly Header[] = []): void {
     this.#transaction?.cancel(headers);
+  }
+
+  /** The INVITE is repeated no more while nobody responds to it. */
+  quiet(): void {
+    this.#transaction?.quiet();
   }
 
   /** ACKs the 2xx of a fork; `sdp` is the answer where the INVITE had no offer. The leg to go on with. */
@@ -140,8 +155,8 @@ export class OutgoingInvite {
   }
 
   /** A 2xx that nobody wants: ACK, and BYE at once. */
-  release(fork: string): void {
-    this.accept(fork)?.bye();
+  release(fork: string, headers: readonly Header[] = []): void {
+    this.accept(fork)?.bye(headers);
   }
 
   #ack(fork: Fork, sdp: string | undefined): void {

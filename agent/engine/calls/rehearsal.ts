@@ -47,6 +47,7 @@ const ROUTE: RouteFacts = {
   scarce: false,
   path_state: "up",
   trunk_state: "up",
+  reachable: true,
   reliable: false,
   rtt_ms: 10,
   first_response_p99_ms: undefined,

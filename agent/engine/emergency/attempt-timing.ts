@@ -8,6 +8,8 @@ export interface RouteFacts {
   readonly scarce: boolean;
   readonly path_state: HealthState;
   readonly trunk_state: HealthState;
+  /** There is a way to send to it: a socket on the path, the peer's address. */
+  readonly reachable: boolean;
   /** Over TCP or TLS. */
   readonly reliable: boolean;
   readonly rtt_ms: number | undefined;

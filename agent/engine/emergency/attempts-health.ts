@@ -20,6 +20,7 @@ export const PATH_LOST_MS = 4000;
 const ANNOUNCE_AGAIN_MS = 10_000;
 
 const isBad = (facts: RouteFacts) => healthOf(facts) === "suspect" || healthOf(facts) === "down";
+const usable = (facts: RouteFacts) => facts.reachable && !isBad(facts);
 const RANK = { good: 0, degraded: 1, suspect: 2, down: 3 } as const;
 
 export function newFacts(state: AttemptsState, routes: readonly RouteFacts[]): Step {
@@ -31,7 +32,7 @@ export function newFacts(state: AttemptsState, routes: readonly RouteFacts[]): S
     const old = factsOf(state, now.trunk);
     if (old === undefined) continue;
     const worse = isBad(now) && RANK[healthOf(now)] > RANK[healthOf(old)];
-    const better = isBad(old) && !isBad(now);
+    const better = usable(now) && !usable(old);
     if (worse) step = andThen(step, (next) => hedgeAll(next, now.trunk));
     if (better) step = andThen(step, (next) => recovered(next, now));
     step = andThen(step, (next) => watchPath(next, now));

@@ -119,6 +119,8 @@ export type AttemptsEffect =
   | { readonly type: "early_media"; readonly attempt: number }
   | { readonly type: "answer_caller"; readonly attempt: number; readonly fork: string }
   | { readonly type: "cancel"; readonly attempt: number }
+  /** Its INVITE, cancelled and without any response, is repeated no more: the call that it was for is over. */
+  | { readonly type: "quiet"; readonly attempt: number }
   /** ACK, and BYE at once. */
   | { readonly type: "release"; readonly attempt: number; readonly fork: string }
   | { readonly type: "hang_up_callee"; readonly attempt: number; readonly fork: string }

@@ -18,6 +18,7 @@ const route = (trunk: string, change: Partial<RouteFacts> = {}): RouteFacts => (
   scarce: false,
   path_state: "up",
   trunk_state: "up",
+  reachable: true,
   reliable: false,
   rtt_ms: 10,
   first_response_p99_ms: undefined,
@@ -279,6 +280,16 @@ describe("a final response other than 2xx", () => {
     const run = new Run(route("wan", { path_state: "down" })).feed({ type: "send_error", attempt: 1 });
     expect(run.state.name).toBe("waiting");
     expect(run.facts(route("wan")).started).toEqual(["wan", "wan"]);
+  });
+});
+
+describe("an engine that has just started", () => {
+  test("tries a route as soon as there is a way to it, and does not wait for the next round", () => {
+    const run = new Run(route("wan", { reachable: false })).feed({ type: "send_error", attempt: 1 });
+    expect(run.state.name).toBe("waiting");
+    expect(run.facts(route("wan")).started).toEqual(["wan", "wan"]);
+    // What else becomes known of it starts nothing more.
+    expect(run.facts(route("wan", { rtt_ms: 5 })).started).toEqual(["wan", "wan"]);
   });
 });
 

@@ -257,7 +257,14 @@ function end(
   cause: string,
   ...effects: readonly AttemptsEffect[]
 ): Step {
-  return go({ ...state, name: "ended" }, { type: "disarm", attempt: 0 }, ...effects, { type: "ended", by, cause });
+  const releasing = state.attempts.filter(({ phase }) => phase === "releasing");
+  return go(
+    { ...state, name: "ended" },
+    { type: "disarm", attempt: 0 },
+    ...releasing.map(({ id }): AttemptsEffect => ({ type: "quiet", attempt: id })),
+    ...effects,
+    { type: "ended", by, cause },
+  );
 }
 
 function callerCancel(state: AttemptsState): Step {

@@ -4,7 +4,13 @@ import type { Header, SipRequest, SipResponse } from "../messages/message.ts";
 import { printMessage } from "../messages/print.ts";
 import type { Flow, TransportError } from "../transport/flow.ts";
 import type { TransportLayer } from "../transport/transport.ts";
-import { INVITE_CLIENT_START, type InviteClientEffect, type InviteClientState, inviteClient } from "./invite-client.ts";
+import {
+  INVITE_CLIENT_PROCEEDING,
+  INVITE_CLIENT_START,
+  type InviteClientEffect,
+  type InviteClientState,
+  inviteClient,
+} from "./invite-client.ts";
 import {
   NON_INVITE_CLIENT_START,
   type NonInviteClientEffect,
@@ -43,6 +49,11 @@ export interface ClientTransaction {
    * the CANCEL (Reason, RFC 3326). Without effect on other methods and after a final response.
    */
   cancel(headers?: readonly Header[]): void;
+  /**
+   * Repeats an INVITE no more that nobody has responded to; what comes is still told. For one that is cancelled and whose
+   * caller is gone: a copy that gets through late would only make a call ring that is over.
+   */
+  quiet(): void;
   /** Forgets it: nothing more is sent or told, and late responses are stray ones. */
   abandon(): void;
 }
@@ -71,12 +82,15 @@ export interface ClientOptions {
   readonly handlers: ClientHandlers;
   readonly setting: ClientSetting;
   readonly context: ClientContext;
+  /** An INVITE that an earlier process sent, and to which a provisional response has come. */
+  readonly proceeding?: boolean;
 }
 
 type Input =
   | { readonly type: "start" }
   | { readonly type: "response"; readonly response: SipResponse }
   | { readonly type: "cancel" }
+  | { readonly type: "quiet" }
   | { readonly type: "transport-error"; readonly error: TransportError };
 
 type Effect = Exclude<InviteClientEffect | NonInviteClientEffect, { readonly type: "start-timer" | "stop-timer" }>;
@@ -84,7 +98,7 @@ type Effect = Exclude<InviteClientEffect | NonInviteClientEffect, { readonly typ
 /** Starts a client transaction: the request is on its way, or refused, when this returns. */
 export function startClient(options: ClientOptions): LiveClient {
   const client = new Client(options);
-  client.start();
+  if (options.proceeding !== true) client.start();
   return client;
 }
 
@@ -114,7 +128,11 @@ class Client implements LiveClient {
     };
     this.#machine =
       options.request.method === "INVITE"
-        ? runTimed(inviteClient(options.setting), INVITE_CLIENT_START, owner)
+        ? runTimed(
+            inviteClient(options.setting),
+            options.proceeding === true ? INVITE_CLIENT_PROCEEDING : INVITE_CLIENT_START,
+            owner,
+          )
         : runTimed(nonInviteClient(options.setting), NON_INVITE_CLIENT_START, owner);
   }
 
@@ -140,6 +158,10 @@ class Client implements LiveClient {
     if (this.request.method !== "INVITE") return;
     this.#cancelHeaders ??= headers;
     this.#machine.feed({ type: "cancel" });
+  }
+
+  quiet(): void {
+    if (this.request.method === "INVITE") this.#machine.feed({ type: "quiet" });
   }
 
   abandon(): void {

@@ -141,6 +141,9 @@ export function requestWithFailover(
       patience?.cancel();
       for (const { live, transaction } of sendings) if (live) transaction.cancel(headers);
     },
+    quiet() {
+      for (const { live, transaction } of sendings) if (live) transaction.quiet();
+    },
     abandon() {
       settled = true;
       patience?.cancel();

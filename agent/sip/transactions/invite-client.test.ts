@@ -29,6 +29,7 @@ function run(
 const start: InviteClientInput = { type: "start" };
 const fire = (timer: "A" | "B" | "D" | "M" | "C64"): InviteClientInput => ({ type: "timer", timer });
 const got = (status: number): InviteClientInput => ({ type: "response", response: response(status) });
+const quiet: InviteClientInput = { type: "quiet" };
 const cancel: InviteClientInput = { type: "cancel" };
 const failed: InviteClientInput = { type: "transport-error", error: { code: "ENETUNREACH", detail: "" } };
 
@@ -71,6 +72,14 @@ describe("Calling", () => {
       state: "Proceeding",
       effects: ["stop A", "stop B", "provisional 180", "send-cancel", "C64=32000"],
     });
+  });
+
+  test("once quiet it is not repeated, and what comes is taken all the same", () => {
+    expect(run({}, start, cancel, quiet)).toEqual({ state: "Calling", effects: ["stop A"] });
+    expect(run({}, start, cancel, quiet, got(180)).effects).toContain("send-cancel");
+    expect(run({}, start, cancel, quiet, fire("B"))).toEqual({ state: "Terminated", effects: ["timeout"] });
+    expect(run({ reliable: true }, start, quiet).effects).toEqual([]);
+    expect(run({}, start, got(100), quiet)).toEqual({ state: "Proceeding", effects: [] });
   });
   test("a held CANCEL is never sent when the final response comes first", () => {
     expect(run({}, start, cancel, got(200)).effects).not.toContain("send-cancel");

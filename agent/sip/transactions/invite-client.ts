@@ -20,6 +20,8 @@ export type InviteClientInput =
   | { readonly type: "response"; readonly response: SipResponse }
   | { readonly type: "timer"; readonly timer: InviteClientTimer }
   | { readonly type: "cancel" }
+  /** Nobody wants an answer any more. */
+  | { readonly type: "quiet" }
   | { readonly type: "transport-error"; readonly error: TransportError };
 
 export type InviteClientEffect =
@@ -34,6 +36,9 @@ export type InviteClientEffect =
   | { readonly type: "transport-error"; readonly error: TransportError };
 
 export const INVITE_CLIENT_START: InviteClientState = { name: "Calling", sent: 0, cancel: false };
+
+/** Of one that an earlier process began, after its first provisional response. */
+export const INVITE_CLIENT_PROCEEDING: InviteClientState = { name: "Proceeding", cancel: false };
 
 const TERMINATED: InviteClientState = { name: "Terminated" };
 const SEND: InviteClientEffect = { type: "send" };
@@ -109,6 +114,9 @@ export function inviteClient(
           case "cancel":
             // §9.1: CANCEL must not be sent before a provisional response; the INVITE is repeated until one comes.
             return go({ ...state, cancel: true });
+          case "quiet":
+            // Timer B runs on: what still comes is taken, and a provisional response brings the CANCEL.
+            return reliable ? go(state) : go(state, STOP_A);
           case "transport-error":
             return go<InviteClientState, InviteClientEffect>(TERMINATED, input);
         }

@@ -108,6 +108,14 @@ export class TransactionLayer {
   }
 
   /**
+   * Takes up the client transaction of an INVITE that an earlier process sent, under the Via that it had. `proceeding`: a
+   * provisional response had come, and nothing is sent. Else the INVITE is repeated, as Timer A would have done.
+   */
+  resumeInvite(invite: SipRequest, flow: Flow, handlers: ClientHandlers, proceeding: boolean): ClientTransaction {
+    return this.#start(invite, flow, handlers, [], proceeding);
+  }
+
+  /**
    * Sends the ACK to a 2xx, which belongs to no transaction, under a top Via of ours. Returns how to send the very same
    * again, as for each repetition of the 2xx (RFC 3261 §13.2.2.4).
    */
@@ -182,6 +190,7 @@ export class TransactionLayer {
     flow: Flow,
     handlers: ClientHandlers,
     retransmitAt_ms: readonly number[],
+    proceeding = false,
   ): ClientTransaction {
     const id = clientKey(branchOf(request), request.method);
     const client = startClient({
@@ -191,6 +200,7 @@ export class TransactionLayer {
       handlers,
       setting: { reliable: flow.reliable, timers: this.#timers, retransmitAt_ms },
       context: this.#clientContext,
+      proceeding,
     });
     this.#clients.set(id, client);
     if (flow.reliable) {

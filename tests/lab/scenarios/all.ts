@@ -3,6 +3,7 @@ import { brokenBox } from "./broken-box.ts";
 import { emergencyCallers } from "./emergency-callers.ts";
 import { emergencyCuts } from "./emergency-cuts.ts";
 import { emergencyResets } from "./emergency-resets.ts";
+import { emergencyRestart } from "./emergency-restart.ts";
 import { emergencyWeather } from "./emergency-weather.ts";
 import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   ...emergencyCuts,
   ...emergencyResets,
   ...severalServers,
+  ...emergencyRestart,
 ];
 
 /** Those that `npm test` plays. */
