@@ -67,7 +67,7 @@ const morePhones = (count: number) =>
     };
   });
 
-/** 101 and 102 have a provisioned secret and a room of their own, 103 has neither. */
+/** 101 and 102 have a provisioned secret and a room of their own, the others have neither. */
 export function siteFile(layout: Layout, options: SiteOptions = {}): string {
   const host = (name: string, address: string) => (options.by_name ? name : address);
   const pbx = {
@@ -180,6 +180,8 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         location: "loc-room-2",
       },
       { id: "ext-103", number: extensions.linphone103.user, name: "Lobby", username: extensions.linphone103.user },
+      { id: "ext-104", number: extensions.linphone104.user, name: "Store", username: extensions.linphone104.user },
+      { id: "ext-105", number: extensions.linphone105.user, name: "Yard", username: extensions.linphone105.user },
       ...morePhones(options.more_phones ?? 0),
     ],
     dids: [{ id: "did-main", number: numbers.main }],

@@ -107,12 +107,13 @@ export class Capture {
     );
   }
 
-  /** Listens to what is sent from one host to another, from now on. */
-  listen(from: string, to: string): Ear {
+  /** Listens to what is sent from one host (undefined: from any) to another, from now on. */
+  listen(from: string | undefined, to: string): Ear {
     const packets: Segment[] = [];
     const listener = (segment: Segment) => {
       const pcmu = ((segment.payload[1] ?? 0) & 127) === 0;
-      if (pcmu && hostOf(segment.from) === from && hostOf(segment.to) === to) packets.push(segment);
+      if (pcmu && (from === undefined || hostOf(segment.from) === from) && hostOf(segment.to) === to)
+        packets.push(segment);
     };
     this.#listeners.add(listener);
     return {
@@ -128,7 +129,7 @@ export class Capture {
   tap(from: string, to: string): Tap {
     const packets: Segment[] = [];
     const listener = (segment: Segment) => {
-      if (hostOf(segment.from) === from && hostOf(segment.to) === to) packets.push(segment);
+      if ((from === undefined || hostOf(segment.from) === from) && hostOf(segment.to) === to) packets.push(segment);
     };
     this.#listeners.add(listener);
     return { packets, stop: () => void this.#listeners.delete(listener) };

@@ -124,13 +124,14 @@ export function takeInvite(options: ReceiveOptions & { readonly lines?: number }
     ...["Via", "Record-Route"].flatMap((name) =>
       linesOf(name, options.lines ?? 0).map((line, n) => ({ ...line, occurrence: n + 1 })),
     ),
-  ].map(
+  ];
+  const actions = kept.map(
     ({ header, variable, occurrence }) =>
       `<ereg regexp=".*" search_in="hdr" header="${header}:" occurrence="${occurrence}" assign_to="${variable}"/>`,
   );
-  const received = receiveRequest("INVITE", { ...options, actions: [...kept, ...(options.actions ?? [])] });
+  const received = receiveRequest("INVITE", { ...options, actions: [...actions, ...(options.actions ?? [])] });
   // SIPp refuses a scenario that keeps something and never uses it.
-  return `${received}\n<Reference variables="invite_Via,invite_From,invite_To,invite_CSeq"/>`;
+  return `${received}\n<Reference variables="${kept.map(({ variable }) => variable).join(",")}"/>`;
 }
 
 /** Answers the INVITE that `takeInvite` took. */

@@ -7,6 +7,7 @@ import { emergencyRestart } from "./emergency-restart.ts";
 import { emergencyWeather } from "./emergency-weather.ts";
 import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
+import { offlineFeatures } from "./offline-features.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 import { runningCalls } from "./running-calls.ts";
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   ...transports,
   ...sippAlone,
   ...outages,
+  ...offlineFeatures,
   ...firstSecond,
   ...brokenBox,
   ...goingAndComingBack,

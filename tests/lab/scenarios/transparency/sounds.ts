@@ -1,7 +1,7 @@
-/** Who hears whom at a moment, judged on the wire between the box and each telephone. */
+/** Who hears whom at a moment, judged on the wire before each telephone. */
 import { lan, tones_hz } from "../../addresses.ts";
 import type { Heard } from "../../audio.ts";
-import type { Ear } from "../../capture/capture.ts";
+import type { Capture, Ear } from "../../capture/capture.ts";
 import { now, sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
 import type { Telephone } from "../../peers/telephone.ts";
@@ -14,9 +14,12 @@ export class Sounds {
   readonly #lab: Lab;
   readonly #ears: ReadonlyMap<Telephone, Ear>;
 
-  constructor(lab: Lab, listeners: readonly Telephone[]) {
+  /** `ports`: captures of the switch's ports, for sound that does not come by the box. */
+  constructor(lab: Lab, listeners: readonly Telephone[], ports?: ReadonlyMap<Telephone, Capture>) {
     this.#lab = lab;
-    this.#ears = new Map(listeners.map((phone) => [phone, lab.captures.lan.listen(lan.box, phone.address)]));
+    const ear = (phone: Telephone) =>
+      ports?.get(phone)?.listen(undefined, phone.address) ?? lab.captures.lan.listen(lan.box, phone.address);
+    this.#ears = new Map(listeners.map((phone) => [phone, ear(phone)]));
   }
 
   /** Fails unless in the next `LISTEN_MS` each listener is sent the tone of that speaker alone; undefined: of nobody. */
