@@ -214,7 +214,7 @@ export class ProxyMedia {
           }
           this.#setPeers(line);
           relay.bridge(line.ends.phone.id, end.id).catch((error) => this.#trouble(error));
-          close(old);
+          if (old.id !== end.id) close(old);
         });
       },
       drop: () => ends.forEach(close),

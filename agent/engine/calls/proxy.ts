@@ -96,6 +96,10 @@ export class SipProxy {
     }
     const { target, skipped } = way;
     const initial = !isInDialog(tx.request);
+    if (from.kind === "trunk" && !initial && mover.isOfReplaced(way.leg, tx.request)) {
+      tx.respond(buildResponse(tx.request, tx.request.method === "BYE" ? 200 : 481));
+      return true;
+    }
     if (offers(tx.request) && !initial && mover.isBusy(way.leg)) {
       tx.respond(buildResponse(tx.request, 491));
       return true;

@@ -2,8 +2,13 @@
 import { cellular, hosts, lan, numbers } from "../addresses.ts";
 import type { BoxProcess } from "../box/box.ts";
 import type { Capture } from "../capture/capture.ts";
+import { cseqMethod, header } from "../capture/sip.ts";
 import { now, sleep, until } from "../deadline.ts";
 import type { Lab } from "../lab.ts";
+import { addAddress } from "../network.ts";
+import { beyondPbx } from "../peers/pbx-features.ts";
+import { Sipp } from "../peers/sipp.ts";
+import { receiveRequest, reply, scenario, sdp, takeInvite } from "../peers/sipp-scenario.ts";
 import type { Telephone } from "../peers/telephone.ts";
 import { expect, type Scenario, type ScenarioLayout, type Stage } from "../scenario.ts";
 import { bothHeard, dial911, hangUp, nocEvent, psapAnswers, siteIsNormal } from "../story.ts";
@@ -228,6 +233,67 @@ async function refusedThenHeld(lab: Lab): Promise<void> {
   });
 }
 
+/** Somebody behind the PBX who takes an INVITE with Replaces (RFC 3891), says nothing before 200, and echoes the sound. */
+const replaceable = scenario("replaceable", [
+  takeInvite(),
+  reply("200 OK", { body: sdp(), contact: "<sip:7299@[local_ip]:[local_port]>", retransmitted_ms: 500 }),
+  receiveRequest("ACK"),
+  receiveRequest("BYE"),
+  reply("200 OK", { tag: false, contact: false }),
+]);
+
+async function movesByReplaces(lab: Lab): Promise<void> {
+  const { baresip101 } = lab.phones;
+  await addAddress(beyondPbx.namespace, beyondPbx.address);
+  const far = await Sipp.start(lab, { ...beyondPbx, name: "replaceable", scenario: replaceable, echoes: true });
+  await lab.pbx.set("refuse", "elsewhere", 1);
+  const mark = lab.broker.messages.mark;
+  await lab.step("101 calls somebody behind the PBX", async () => {
+    baresip101.forget();
+    await baresip101.dial("7299");
+    await baresip101.established(5000);
+    await sleep(TALK_MS);
+  });
+  const cut_at = await cut(lab);
+  const invite = await lab.step("the re-INVITE is refused; a new dialog takes the old one's place", async () => {
+    const asked = await lab.captures.lte.request("the INVITE with Replaces", 8000, {
+      method: "INVITE",
+      from: cellular.box,
+      where: (message) =>
+        header(message, "replaces") !== undefined && header(message, "proxy-authorization") !== undefined,
+    });
+    const { lan: inside, lte } = lab.captures;
+    const away = await soundAgain("the far end", lte, cellular.box, beyondPbx.address, cut_at);
+    await soundAgain("the box", lte, beyondPbx.address, cellular.box, cut_at);
+    const back = inside.longestSilence(lan.box, baresip101.address, cut_at, now() - 100);
+    lab.measure("silence_towards_outside_ms", away);
+    lab.measure("silence_towards_phone_ms", back);
+    expect(away < MOVED_WITHIN_MS && back < MOVED_WITHIN_MS, `no sound for ${away} ms out and ${back} ms in`);
+    const { event } = await nocEvent(lab, "call.moved", ({ data }) => data.path === "lte", 10_000, mark);
+    expect(event.data.by === "replaces", `it moved by ${String(event.data.by)}`);
+    return asked;
+  });
+  await lab.step("the phone hangs up in its own dialog, and the far end hears of it in the new one", async () => {
+    await sleep(TALK_MS);
+    const before = lab.captures.lte.messages.mark;
+    await baresip101.hangUp();
+    const bye = await lab.captures.lte.request("the BYE", 5000, { method: "BYE", to: hosts.pbx }, before);
+    expect(header(bye, "call-id") === header(invite, "call-id"), "the BYE is not of the new dialog");
+    await lab.captures.lte.messages.next(
+      "its 200",
+      5000,
+      (message) =>
+        message.status === 200 &&
+        header(message, "call-id") === header(bye, "call-id") &&
+        cseqMethod(message) === "BYE",
+      before,
+    );
+    await baresip101.closed(5000);
+    await lab.heard(baresip101, baresip101, 2 * TALK_MS);
+  });
+  await far.stop();
+}
+
 async function challenged(lab: Lab): Promise<void> {
   await lab.pbx.set("challenge", "inside", 1);
   await cloudCall(lab);
@@ -405,6 +471,11 @@ export const runningCalls: readonly Scenario[] = [
     ),
     short: true,
   },
+  alone(
+    "call-moves-by-replaces",
+    "the PBX refuses the re-INVITE: a new dialog takes the old one's place, and the phone never hears of it",
+    movesByReplaces,
+  ),
   alone(
     "call-moves-refused",
     "the PBX refuses the move: the phone hears that it is held, and the call goes on with the WAN",

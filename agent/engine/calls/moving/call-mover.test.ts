@@ -58,6 +58,12 @@ function waiting(phone: MemoryPhone): ServerTransaction {
   return tx;
 }
 
+/** The route by which the callee's requests go back: as the INVITE was recorded when it reached the cloud, and by that. */
+const oldRoute = (invite: SipRequest | undefined): readonly string[] => [
+  `<sip:${PBX};lr>`,
+  ...(invite === undefined ? [] : headerList(invite, "Record-Route")),
+];
+
 const lastOf = (phone: MemoryPhone, method: string): SipRequest | undefined =>
   phone.received.findLast((each): each is SipRequest => each.kind === "request" && each.method === method);
 
@@ -103,8 +109,13 @@ describe("a running call through the cloud whose WAN dies", () => {
     await cut();
     far.respond(waiting(far), 403);
     await site.pass(20);
+    far.respond(waiting(far), 420);
+    await site.pass(20);
     expect([...site.relay.playing]).toEqual([expect.stringContaining("-0-phone")]);
-    expect(site.parts.permissions.all()).toMatchObject([{ trunk: "cloud", outcome: "refused", status: 403 }]);
+    expect(site.parts.permissions.all()).toMatchObject([
+      { trunk: "cloud", rung: "reinvite", outcome: "refused", status: 403 },
+      { trunk: "cloud", rung: "replaces", outcome: "refused", status: 420 },
+    ]);
     await heal();
     expect(site.relay.playing.size).toBe(0);
     // The far end is asked whether it is still there; it is.
@@ -114,6 +125,57 @@ describe("a running call through the cloud whose WAN dies", () => {
     await site.pass(20);
     expect((await answer).status).toBe(200);
     expect(lastOf(far, "BYE")).toBeDefined();
+  });
+
+  test("gets a new dialog in the old one's place where only that is permitted; the phone never hears of it", async () => {
+    const { site, alice, far, kept, ofAlice, cut, heal } = await talking();
+    await cut();
+    far.respond(waiting(far), 403);
+    await site.pass(20);
+    const { request } = waiting(far);
+    expect(header(request, "Replaces")).toBe(`${kept.far.callId};to-tag=t200;from-tag=call1`);
+    expect(header(request, "Require")).toBe("replaces");
+    expect(header(request, "Call-ID")).not.toBe(kept.far.callId);
+    const placed = far.dialogFrom(request);
+    far.respond(waiting(far), 200, sdp(FAR, 40_002));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by replaces`);
+    expect(header(far.acks.at(-1) ?? request, "Call-ID")).toBe(placed.callId);
+    expect(site.relay.endpoints.get(site.relay.bridges.at(-1)?.[1] ?? "")?.peer).toMatchObject({ port: 40_002 });
+    // The far end ends the old dialog, by a path that is back: the call goes on.
+    await heal();
+    const old = far.send(
+      far.inDialog(
+        {
+          ...placed,
+          callId: kept.far.callId,
+          local: `${kept.far.remote};tag=t200`,
+          remote: `${kept.far.local};tag=call1`,
+          target: alice.contact,
+          route: oldRoute(site.pbx.received("INVITE")[0]),
+        },
+        "BYE",
+      ),
+    );
+    await site.pass(20);
+    expect((await old).status).toBe(200);
+    expect(lastOf(alice, "BYE")).toBeUndefined();
+    // What the phone asks in its dialog arrives in the new one, and the answer in its own.
+    const info = alice.inDialog(ofAlice, "INFO");
+    const answer = alice.send(info);
+    await site.pass(20);
+    const seen = lastOf(far, "INFO");
+    expect(header(seen ?? request, "Call-ID")).toBe(placed.callId);
+    expect(seen?.uri).toBe(far.contact);
+    for (const name of ["Call-ID", "From", "To", "CSeq"]) expect(header(await answer, name)).toBe(header(info, name));
+    // So does what the far end asks in the new one.
+    const bye = far.send(far.inDialog(placed, "BYE"));
+    await site.pass(20);
+    expect((await bye).status).toBe(200);
+    const ended = lastOf(alice, "BYE");
+    expect(header(ended ?? request, "Call-ID")).toBe(kept.near.callId);
+    expect(ended?.uri).toBe(alice.contact);
+    expect(site.parts.dialogs.size).toBe(0);
   });
 
   test("is held while LTE is away too, and moves as soon as that comes up", async () => {

@@ -4,6 +4,7 @@ import { Runner } from "../../../base/fsm.ts";
 import type { Log } from "../../../base/log.ts";
 import { UNTIL_STOPPED } from "../../../media/relay.ts";
 import { newRequest } from "../../../sip/dialogs/dialog.ts";
+import { callIdOf } from "../../../sip/messages/headers.ts";
 import type { SipRequest } from "../../../sip/messages/message.ts";
 import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
 import { readSdp } from "../../../sip/messages/sdp.ts";
@@ -17,7 +18,7 @@ import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
 import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
 import { announcementCodec } from "../call-media.ts";
-import { answererFor } from "../credentials.ts";
+import { type Answerer, answererFor } from "../credentials.ts";
 import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
 import { type Party, type PassageWatcher, phoneParty } from "../proxy-parties.ts";
 import type { CallFiles } from "./call-files.ts";
@@ -29,10 +30,11 @@ import {
   type MoveInput,
   type MoveState,
   moving,
+  RUNGS,
   type Rung,
   settledOn,
 } from "./move-machine.ts";
-import { nextIn, offerOf, reInvite } from "./own-request.ts";
+import { inPlace, nextIn, offerOf, reInvite, replace } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
 
@@ -165,6 +167,15 @@ export class CallMover implements DialogWatcher {
     return move !== undefined && (move.probing || isBusy(move.runner.state));
   }
 
+  /**
+   * A request of the far end in the dialog that another has taken the place of: the BYE by which RFC 3891 §3 has it end
+   * that one must not end the call.
+   */
+  isOfReplaced(leg: string, request: SipRequest): boolean {
+    const kept = this.#context.dialogs.get(leg);
+    return kept?.replaced === true && callIdOf(request) === kept.near.callId;
+  }
+
   /** A request for the contact that the far end was given at a move, readdressed to the phone; true when it was one. */
   readdress(request: SipRequest): boolean {
     const { own, dialogs, transport } = this.#context;
@@ -207,7 +218,7 @@ export class CallMover implements DialogWatcher {
   }
 
   #rungs(kept: KeptDialog): readonly Rung[] {
-    return this.#context.permissions.order(kept.trunk, ["reinvite"]);
+    return this.#context.permissions.order(kept.trunk, RUNGS);
   }
 
   #move(kept: KeptDialog, on: string): Move {
@@ -323,6 +334,10 @@ export class CallMover implements DialogWatcher {
     }
     const contact = own.towardsTrunk(trunk, kept.leg);
     this.#arm(move, ANSWER_MS, { type: "silent" });
+    if (rung === "replaces") {
+      this.#replace(move, kept, trunk, ports, offer, contact);
+      return;
+    }
     this.#reInvite(move, trunk, contact, offer, {
       onAnswer: (sdp) => {
         const { state } = move.runner;
@@ -353,23 +368,20 @@ export class CallMover implements DialogWatcher {
     offer: string,
     handlers: { readonly onAnswer: (sdp: string) => void; readonly onRefusal: (status: number) => void },
   ): void {
-    const { transactions, dialogs, trunks, config, aors } = this.#context;
+    const { transactions, dialogs } = this.#context;
     const kept = dialogs.get(move.leg);
     const { flow } = trunk;
     if (kept === undefined || flow === undefined) {
       handlers.onRefusal(503);
       return;
     }
-    const aor = aors().of(parseNameAddr(kept.far.local)?.uri ?? "");
-    const id = aor === undefined ? undefined : aors().extensionOf(aor);
-    const extension = config().extensions.find((each) => each.id === id);
     reInvite(
       {
         transactions,
         flow,
         contact,
         offer,
-        answerer: answererFor(trunks.get(kept.trunk) ?? trunk, extension, config()),
+        answerer: this.#answerer(kept, trunk),
         kept: () => dialogs.get(move.leg),
         put: (after) => dialogs.put(after),
         ...handlers,
@@ -379,6 +391,52 @@ export class CallMover implements DialogWatcher {
         move.asked = transaction;
       },
     );
+  }
+
+  /** A new dialog in the old one's place. Once the far end is in it, it counts, whatever was answered before. */
+  #replace(move: Move, kept: KeptDialog, trunk: Trunk, ports: MediaDetour, offer: string, contact: string): void {
+    const { transactions, dialogs } = this.#context;
+    const { flow } = trunk;
+    if (flow === undefined) {
+      move.runner.feed({ type: "refused", rung: "replaces", status: 503 });
+      return;
+    }
+    replace(
+      {
+        transactions,
+        flow,
+        contact,
+        offer,
+        far: kept.far,
+        answerer: this.#answerer(kept, trunk),
+        onAnswer: (dialog, sdp) => {
+          const now = dialogs.get(kept.leg);
+          if (now === undefined || move.runner.state.name === "over") {
+            const { request } = newRequest(dialog, "BYE");
+            transactions.request(request, flow, { onFinal() {}, onTimeout() {}, onTransportError() {} });
+            return;
+          }
+          const { sdp_before: _, ...rest } = inPlace(now, dialog);
+          dialogs.put({ ...rest, sdp: offer, raised: now.raised + 1, contact });
+          ports.take(sdp);
+          move.ports = undefined;
+          move.runner.feed({ type: "answered", rung: "replaces" });
+        },
+        onRefusal: (status) => move.runner.feed({ type: "refused", rung: "replaces", status }),
+      },
+      (transaction) => {
+        move.asked = transaction;
+      },
+    );
+  }
+
+  /** The credentials of the trunk, else the provisioned secret of the phone. */
+  #answerer(kept: KeptDialog, trunk: Trunk): Answerer {
+    const { trunks, config, aors } = this.#context;
+    const aor = aors().of(parseNameAddr(kept.far.local)?.uri ?? "");
+    const id = aor === undefined ? undefined : aors().extensionOf(aor);
+    const extension = config().extensions.find((each) => each.id === id);
+    return answererFor(trunks.get(kept.trunk) ?? trunk, extension, config());
   }
 
   #arm(move: Move, after_ms: number, input: MoveInput): void {

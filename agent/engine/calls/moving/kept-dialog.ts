@@ -1,7 +1,8 @@
 import { type Dialog, fromUac, fromUas } from "../../../sip/dialogs/dialog.ts";
-import { cseqOf, headerList, setHeader } from "../../../sip/messages/headers.ts";
+import { cseqOf, header, headerList, removeHeader, setHeader } from "../../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../../sip/messages/message.ts";
-import { parseNameAddr, tagOf } from "../../../sip/messages/name-addr.ts";
+import { parseNameAddr, printNameAddr, tagOf } from "../../../sip/messages/name-addr.ts";
+import { withParam } from "../../../sip/messages/params.ts";
 import { sdpOf, withSdp } from "../../../sip/messages/sdp.ts";
 import type { Destination } from "../../../sip/transport/flow.ts";
 import { type CseqOffset, NO_OFFSET, ofInvite, passOn } from "./cseq-offset.ts";
@@ -36,6 +37,8 @@ export interface KeptDialog {
   readonly raised: number;
   /** Where the far end was told that the phone is, after a move. */
   readonly contact?: string;
+  /** `far` has taken the place of the dialog that the phone knows: its names are given to every message. */
+  readonly replaced?: boolean;
 }
 
 /** What is known of a call before its answer: the INVITE, as it came and as it went on. */
@@ -110,6 +113,7 @@ export function passRequest(
     setHeader(copy, "CSeq", `${numbered.cseq} ${request.method}`);
   }
   copy = withRack(kept[way], copy);
+  if (kept.replaced) copy = renamed(kept, way, copy);
   let after: KeptDialog = way === "out" ? { ...kept, out: numbered.state } : { ...kept, in: numbered.state };
   after = withTarget(after, way, request.method, headerList(request, "Contact")[0]);
   return way === "out" ? describe(after, copy) : { kept: after, request: copy };
@@ -127,6 +131,25 @@ function withRack(numbers: CseqOffset, request: SipRequest): SipRequest {
   return copy;
 }
 
+/** A request of one dialog as one of the other: Call-ID and tags and, towards the far end, target and route. */
+function renamed({ near, far }: KeptDialog, way: Way, request: SipRequest): SipRequest {
+  const to = way === "out" ? far : near;
+  const copy: SipRequest = { ...request, headers: [...request.headers] };
+  setHeader(copy, "Call-ID", to.callId);
+  setHeader(copy, "From", withTag(header(copy, "From") ?? "", to.localTag));
+  setHeader(copy, "To", withTag(header(copy, "To") ?? "", to.remoteTag));
+  if (way === "in") return copy;
+  copy.uri = to.remoteTarget;
+  removeHeader(copy, "Route");
+  for (const value of [...to.routeSet].reverse()) copy.headers.unshift({ name: "Route", value });
+  return copy;
+}
+
+function withTag(value: string, tag: string): string {
+  const parsed = parseNameAddr(value);
+  return parsed === undefined ? value : printNameAddr({ ...parsed, params: withParam(parsed.params, "tag", tag) });
+}
+
 /**
  * A response as it has to go back to who sent `received`: it bears that one's number. `way` is the request's; `offered`:
  * the request had a description.
@@ -142,6 +165,10 @@ export function passResponse(
   if (theirs !== undefined && ours !== undefined && theirs.seq !== ours.seq) {
     copy = { ...response, headers: [...response.headers] };
     setHeader(copy, "CSeq", `${theirs.seq} ${theirs.method}`);
+  }
+  if (kept.replaced) {
+    copy = { ...copy, headers: [...copy.headers] };
+    for (const name of ["Call-ID", "From", "To"]) setHeader(copy, name, header(received, name) ?? "");
   }
   const { status } = response;
   const method = received.method;

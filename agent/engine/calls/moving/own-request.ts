@@ -1,4 +1,6 @@
-import { type Dialog, newAck, newRequest, refresh } from "../../../sip/dialogs/dialog.ts";
+import { token } from "../../../base/ids.ts";
+import { type Dialog, fromUac, newAck, newRequest, refresh } from "../../../sip/dialogs/dialog.ts";
+import { buildRequest } from "../../../sip/messages/build.ts";
 import type { Header, SipResponse } from "../../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
 import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
@@ -38,18 +40,28 @@ export function nextIn(kept: KeptDialog): Dialog {
   return sent === undefined ? kept.near : { ...kept.near, localSeq: sent };
 }
 
-export interface ReInvite {
+interface OwnOffer {
   readonly transactions: TransactionLayer;
   readonly flow: Flow;
   readonly contact: string;
   readonly offer: string;
   readonly answerer: Answerer;
+  /** 408 when no answer came, 503 when it could not be sent; 488 for a 2xx without a description. */
+  onRefusal(status: number): void;
+}
+
+export interface ReInvite extends OwnOffer {
   kept(): KeptDialog | undefined;
   put(kept: KeptDialog): void;
   /** The far end agreed; `sdp` is its description. Has its ACK. Once only. */
   onAnswer(sdp: string): void;
-  /** 408 when none came, 503 when it could not be sent; 488 for a 2xx without a description. */
-  onRefusal(status: number): void;
+}
+
+export interface Replacement extends OwnOffer {
+  /** The dialog whose place the new one takes. */
+  readonly far: Dialog;
+  /** The far end is in the new dialog now, and has its ACK. Once only. */
+  onAnswer(dialog: Dialog, sdp: string): void;
 }
 
 /**
@@ -80,11 +92,13 @@ export function reInvite(
   };
   const accepted = (response: SipResponse) => {
     const now = ask.kept();
-    const dialog = refresh(now?.far ?? made.dialog, response);
+    // Another dialog may have taken this one's place meanwhile.
+    const same = now !== undefined && now.far.callId === made.dialog.callId;
+    const dialog = refresh(same ? now.far : made.dialog, response);
     ask.transactions.sendAck(newAck(dialog, cseq, { headers: [...credentials] }), ask.flow);
     if (done) return;
     done = true;
-    if (now !== undefined) ask.put({ ...now, far: dialog });
+    if (same) ask.put({ ...now, far: dialog });
     const sdp = sdpOf(response);
     if (sdp === undefined) ask.onRefusal(488);
     else ask.onAnswer(sdp);
@@ -113,4 +127,108 @@ export function reInvite(
       { retransmit_at_ms: RETRANSMIT_MS },
     ),
   );
+}
+
+/**
+ * INVITE with Replaces (RFC 3891): a new dialog in the place of the one that cannot be moved. Required of the far side, so
+ * that one that does not know it refuses and rings nobody; should it ring all the same, it is cancelled.
+ */
+export function replace(
+  ask: Replacement,
+  sent: (transaction: ClientTransaction) => void = () => {},
+  attempt: {
+    readonly credentials: readonly Header[];
+    readonly callId: string;
+    readonly tag: string;
+    readonly cseq: number;
+  } = {
+    credentials: [],
+    callId: token(12),
+    tag: token(5),
+    cseq: 1,
+  },
+): void {
+  const { far, transactions, flow } = ask;
+  const { credentials, callId, tag, cseq } = attempt;
+  const request = buildRequest({
+    method: "INVITE",
+    uri: far.remoteTarget,
+    from: `${far.local};tag=${tag}`,
+    to: far.remote,
+    callId,
+    cseq,
+    contact: `<${ask.contact}>`,
+    headers: [
+      { name: "Replaces", value: `${far.callId};to-tag=${far.remoteTag};from-tag=${far.localTag}` },
+      { name: "Require", value: "replaces" },
+      ...credentials,
+    ],
+    body: ask.offer,
+    contentType: "application/sdp",
+  });
+  let done = false;
+  const refused = (status: number) => {
+    if (done) return;
+    done = true;
+    ask.onRefusal(status);
+  };
+  const accepted = (response: SipResponse) => {
+    const dialog = fromUac(request, response);
+    if (dialog === undefined) {
+      refused(488);
+      return;
+    }
+    transactions.sendAck(newAck(dialog, cseq, { headers: [...credentials] }), flow);
+    const sdp = sdpOf(response);
+    if (!done && sdp !== undefined) {
+      done = true;
+      ask.onAnswer(dialog, sdp);
+    } else if (!done) {
+      transactions.request(newRequest(dialog, "BYE").request, flow, {
+        onFinal() {},
+        onTimeout() {},
+        onTransportError() {},
+      });
+      refused(488);
+    }
+  };
+  const transaction = transactions.request(
+    request,
+    flow,
+    {
+      onProvisional: ({ status }) => {
+        if (status === 180) transaction.cancel();
+      },
+      onFinal: (response) => {
+        if (response.status < 300) {
+          accepted(response);
+          return;
+        }
+        const challenged = response.status === 401 || response.status === 407;
+        const proof = challenged && credentials.length === 0 ? ask.answerer(response, request) : undefined;
+        if (proof === undefined || done) refused(response.status);
+        else {
+          done = true;
+          replace(ask, sent, { ...attempt, credentials: [proof], cseq: cseq + 1 });
+        }
+      },
+      onTimeout: () => refused(408),
+      onTransportError: () => refused(503),
+    },
+    { retransmit_at_ms: RETRANSMIT_MS },
+  );
+  sent(transaction);
+}
+
+/** The call after a new dialog has taken the place of the one to the far end: both sides' numbers begin anew behind it. */
+export function inPlace(kept: KeptDialog, far: Dialog): KeptDialog {
+  const sent = far.localSeq ?? 1;
+  const { peer } = kept.out;
+  return {
+    ...kept,
+    far,
+    replaced: true,
+    out: { sent, offset: peer === undefined ? 0 : sent - peer, invites: [], ...(peer === undefined ? {} : { peer }) },
+    in: { offset: 0, invites: [], ...(kept.in.sent === undefined ? {} : { sent: kept.in.sent }) },
+  };
 }
