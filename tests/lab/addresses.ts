@@ -10,7 +10,17 @@
  */
 export const phoneNamespaces = ["phone101", "phone102", "phone103", "phone104", "phone105"] as const;
 export const remoteNamespaces = ["psap-wan", "psap-lte", "outside"] as const;
-export const namespaces = ["lan", "box", "isp", "wan", "lte", ...phoneNamespaces, ...remoteNamespaces] as const;
+/** `cgnat` lies between the box and the carrier where a scenario wants it, else it is not connected. */
+export const namespaces = [
+  "lan",
+  "box",
+  "isp",
+  "cgnat",
+  "wan",
+  "lte",
+  ...phoneNamespaces,
+  ...remoteNamespaces,
+] as const;
 export type Namespace = (typeof namespaces)[number];
 
 export const lan = {
@@ -32,6 +42,14 @@ export const internet = { prefix: 30, router: "203.0.113.2", edge: "203.0.113.1"
 
 export const cellular = { prefix: 30, box: "198.51.100.2", edge: "198.51.100.1" } as const;
 
+/** Behind a carrier-grade NAT: its outer side (RFC 6598). */
+export const carrierNat = {
+  prefix: 30,
+  network: "100.64.0.0/30",
+  outside: "100.64.0.2",
+  gateway: "100.64.0.1",
+} as const;
+
 /** Between the internet and the carrier, so that the cloud can be reached over cellular data too. */
 export const core = { prefix: 30, wan: "192.0.2.1", lte: "192.0.2.2" } as const;
 
@@ -39,6 +57,7 @@ export const interfaces = {
   box: { lan: "eth0", wan: "wan0", lte: "lte0" },
   isp: { lan: "lan0", site: "site0", internet: "wan0" },
   wan: { isp: "isp0", core: "core0", hosts: "hosts0" },
+  cgnat: { inside: "in0", outside: "out0" },
   lte: { cell: "cell0", core: "core0", hosts: "hosts0" },
 } as const;
 

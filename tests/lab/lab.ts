@@ -25,7 +25,7 @@ import { addAddress, buildNetwork } from "./network.ts";
 import { Baresip } from "./peers/baresip.ts";
 import { Broker } from "./peers/broker.ts";
 import { Kamailio } from "./peers/kamailio.ts";
-import { cloudPbx, directTrunk, lteTrunk } from "./peers/kamailio-configs.ts";
+import { cloudPbx, directTrunk, lteTrunk, lteTrunkBeyondNat } from "./peers/kamailio-configs.ts";
 import { Linphone, type LinphoneOptions } from "./peers/linphone.ts";
 import type { Telephone } from "./peers/telephone.ts";
 import { Programs, tryRunIn } from "./processes.ts";
@@ -144,7 +144,7 @@ export class Lab {
     const [names, pbx, lteSide, direct, lanSeen, wanSeen, lteSeen] = await Promise.all([
       NameServers.start(programs, runDirectory),
       kamailio("pbx", "wan", cloudPbx),
-      kamailio("lte-trunk", "lte", lteTrunk),
+      kamailio("lte-trunk", "lte", layout.carrier_nat_s === undefined ? lteTrunk : lteTrunkBeyondNat),
       kamailio("direct-trunk", "wan", directTrunk),
       capture("box", interfaces.box.lan),
       capture("wan", interfaces.wan.isp),

@@ -1,5 +1,6 @@
 /** The lab's namespaces, links, addresses and routes. Runs as root of a private network namespace, never on the host's. */
 import {
+  carrierNat,
   cellular,
   core,
   extensions,
@@ -22,6 +23,8 @@ export interface Layout {
   readonly box: "one-armed" | "two-port";
   /** True: the box's default route leaves by LTE, so that a probe that is not pinned to its path is caught. */
   readonly lte_default_route?: boolean;
+  /** The carrier puts the box behind a NAT that forgets UDP after so many seconds, and then gives another port. */
+  readonly carrier_nat_s?: number;
 }
 
 /** The box's port and gateway towards the WAN. */
@@ -53,7 +56,12 @@ export async function buildNetwork(layout: Layout): Promise<void> {
     ...telephones.map(({ namespace }) => pair(["lan", namespace], [namespace, "eth0"])),
     ...remotes.map(({ namespace, on }) => pair([on, namespace], [namespace, "eth0"])),
     pair(["isp", isp.internet], ["wan", wan.isp]),
-    pair(["box", box.lte], ["lte", lte.cell]),
+    ...(layout.carrier_nat_s === undefined
+      ? [pair(["box", box.lte], ["lte", lte.cell])]
+      : [
+          pair(["box", box.lte], ["cgnat", interfaces.cgnat.inside]),
+          pair(["cgnat", interfaces.cgnat.outside], ["lte", lte.cell]),
+        ]),
     pair(["wan", wan.core], ["lte", lte.core]),
     pair(["wan", wan.hosts], ["wan", `${wan.hosts}p`]),
     pair(["lte", lte.hosts], ["lte", `${lte.hosts}p`]),
@@ -119,6 +127,7 @@ export async function buildNetwork(layout: Layout): Promise<void> {
         `route add ${lan.network} via ${internet.router}`,
         `route add ${uplink.network} via ${internet.router}`,
         `route add 198.51.100.0/24 via ${core.lte}`,
+        `route add ${carrierNat.network} via ${core.lte}`,
         ...toRemotes("wan"),
       ],
       true,
@@ -126,7 +135,12 @@ export async function buildNetwork(layout: Layout): Promise<void> {
     configure(
       "lte",
       [
-        `addr add ${cellular.edge}/${cellular.prefix} dev ${lte.cell}`,
+        ...(layout.carrier_nat_s === undefined
+          ? [`addr add ${cellular.edge}/${cellular.prefix} dev ${lte.cell}`]
+          : [
+              `addr add ${carrierNat.gateway}/${carrierNat.prefix} dev ${lte.cell}`,
+              `addr add ${cellular.edge}/32 dev ${lte.hosts}`,
+            ]),
         `addr add ${core.lte}/${core.prefix} dev ${lte.core}`,
         ...lteHosts.map((address) => `addr add ${address}/32 dev ${lte.hosts}`),
         ...up(lte.cell, lte.core, lte.hosts, `${lte.hosts}p`),
@@ -136,8 +150,51 @@ export async function buildNetwork(layout: Layout): Promise<void> {
       true,
     ),
   ]);
+  if (layout.carrier_nat_s !== undefined) await carrierNatBetween(layout.carrier_nat_s);
   await dropSpoofed("lte", [lte.cell]);
   await dropSpoofed("isp", [isp.lan, ...(layout.box === "two-port" ? [isp.site] : [])]);
+}
+
+/**
+ * A NAT between the box and the carrier, as cellular networks have them: another port for what was forgotten, and nothing in
+ * that was not asked for. Sound keeps its port, because the carrier's media server, which would follow the sound's own source, is
+ * not in this lab.
+ */
+async function carrierNatBetween(forgets_s: number): Promise<void> {
+  const { inside, outside } = interfaces.cgnat;
+  await configure(
+    "cgnat",
+    [
+      `addr add ${cellular.edge}/${cellular.prefix} dev ${inside}`,
+      `addr add ${carrierNat.outside}/${carrierNat.prefix} dev ${outside}`,
+      ...up(inside, outside),
+      `route add default via ${carrierNat.gateway}`,
+    ],
+    true,
+  );
+  const rules = `table ip carrier_nat {
+  chain out {
+    type nat hook postrouting priority 100;
+    oifname "${outside}" udp sport 20000-21999 masquerade
+    oifname "${outside}" masquerade fully-random
+  }
+  chain door {
+    type filter hook input priority 0;
+    iifname "${outside}" ct state new,invalid drop
+  }
+}
+`;
+  await run(["ip", "netns", "exec", "cgnat", "nft", "-f", "-"], { input: rules });
+  const timeouts = ["nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"];
+  const settings = timeouts.map((name) => `net.netfilter.${name}=${forgets_s}`);
+  await run(["ip", "netns", "exec", "cgnat", "sysctl", "-q", "-w", ...settings]);
+}
+
+/** The NAT loses its power for a moment, and with it everything that it remembered. */
+export async function carrierNatRestarts(): Promise<void> {
+  const { outside } = interfaces.cgnat;
+  const lines = [`link set ${outside} down`, ...up(outside), `route replace default via ${carrierNat.gateway}`];
+  await run(["ip", "-n", "cgnat", "-batch", "-"], { input: `${lines.join("\n")}\n` });
 }
 
 /**

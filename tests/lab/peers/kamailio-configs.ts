@@ -1,11 +1,24 @@
 /** Kamailio 5.6 configurations: the cloud PBX, the carrier's trunk on LTE, and a direct 911 trunk on the internet. */
-import { cellular, domains, extensions, hosts, numbers, ports, remotePhones, six, trunkAccount } from "../addresses.ts";
+import {
+  carrierNat,
+  cellular,
+  domains,
+  extensions,
+  hosts,
+  numbers,
+  ports,
+  remotePhones,
+  six,
+  trunkAccount,
+} from "../addresses.ts";
 import { beyondPbx, featureHelpers, featureRoutes, presence } from "./pbx-features.ts";
 
 interface Common {
   readonly address: string;
   readonly domain: string;
   readonly control: string;
+  /** It answers STUN, and takes the sound of whoever is behind the carrier's NAT for being there. */
+  readonly beyond_nat?: boolean;
   /** File of its `tls` module; left out: no TLS. */
   readonly tls?: string | undefined;
 }
@@ -31,7 +44,7 @@ const modules = [
   "xlog",
 ];
 
-const preamble = ({ address, domain, control, tls }: Common): string => `#!KAMAILIO
+const preamble = ({ address, domain, control, tls, beyond_nat }: Common): string => `#!KAMAILIO
 debug=2
 log_stderror=yes
 children=2
@@ -45,7 +58,7 @@ alias="${address}"
 alias="${domain}"
 tcp_connection_lifetime=3605
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
-${[...(tls === undefined ? [] : ["tls"]), ...modules].map((name) => `loadmodule "${name}.so"`).join("\n")}
+${[...(tls === undefined ? [] : ["tls"]), ...modules, ...(beyond_nat ? ["stun", "nathelper"] : [])].map((name) => `loadmodule "${name}.so"`).join("\n")}
 ${tls === undefined ? "" : `modparam("tls", "config", "${tls}")`}
 modparam("ctl", "binrpc", "unix:${control}")
 modparam("jsonrpcs", "transport", 0)
@@ -203,6 +216,11 @@ export function lteTrunk(control: string, address: string = hosts.lteTrunk): str
   return trunk({ address, domain: domains.lteTrunk, control });
 }
 
+/** The same trunk, with a NAT between it and the site: it knows neither outbound nor any help for signalling. */
+export function lteTrunkBeyondNat(control: string): string {
+  return trunk({ address: hosts.lteTrunk, domain: domains.lteTrunk, control, beyond_nat: true });
+}
+
 /** The same trunk over TLS: both sides show a certificate of the authority that `tls` names. */
 export function secureTrunk(control: string, tls: string): string {
   return trunk({ address: hosts.secureTrunk, domain: domains.secureTrunk, control, tls });
@@ -230,12 +248,13 @@ ca_list = ${ca_file}
 
 function trunk(common: Common, psap: string = hosts.psapLte): string {
   const { domain } = common;
+  const natted = `if ($si == "${carrierNat.outside}" && has_body("application/sdp")) { fix_nated_sdp("2"); }`;
   return `${preamble(common)}
 trunk.overloaded = 0 desc "1: says 503 to everything, as a server that is too busy"
 
 request_route {
   if ($sel(cfg_get.trunk.overloaded) == 1 && !is_method("ACK")) { sl_send_reply("503", "Too Busy"); exit; }
-${guards()}
+${common.beyond_nat ? `  ${natted}\n` : ""}${guards()}
   if (is_method("REGISTER")) { route(REGISTRAR); }
   if (!is_method("INVITE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
   if (${isEmergency}) { route(TO_PSAP); }
@@ -257,7 +276,7 @@ ${guards()}
   t_relay();
 }
 
-route[REGISTRAR] {
+${common.beyond_nat ? `onreply_route { ${natted} }\n` : ""}route[REGISTRAR] {
   if ($au != "${trunkAccount.user}" || $tU != "${numbers.main}"
       || !pv_www_authenticate("${domain}", "${trunkAccount.password}", "0")) {
     www_challenge("${domain}", "1");

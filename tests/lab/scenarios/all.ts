@@ -1,5 +1,6 @@
 import type { Scenario } from "../scenario.ts";
 import { brokenBox } from "./broken-box.ts";
+import { carrierNats } from "./carrier-nat.ts";
 import { emergencyCallers } from "./emergency-callers.ts";
 import { emergencyCuts } from "./emergency-cuts.ts";
 import { emergencyResets } from "./emergency-resets.ts";
@@ -33,6 +34,7 @@ export const scenarios: readonly Scenario[] = [
   ...emergencyResets,
   ...severalServers,
   ...emergencyRestart,
+  ...carrierNats,
 ];
 
 /** Those that `npm test` plays. */
