@@ -106,7 +106,8 @@ export class SiteEngine {
     const record = (event: HoldfastEvent) => this.#record(event);
     const shared = { config, clock, log, alarms, events, record };
     const admission = new Admission(transport);
-    const transactions = new TransactionLayer({
+    const transactions: TransactionLayer = new TransactionLayer({
+      streamBeside: (flow) => this.#trunks.streamBeside(flow),
       transport: admission.transport,
       clock,
       onHandlerError: (error) => log.error("a request handler failed", { error: stackOf(error) }),

@@ -3,7 +3,9 @@ import type { RouteFacts } from "./attempt-timing.ts";
 
 /** What the attempts machine needs to know of a trunk now. */
 export function routeFacts(trunk: Trunk, lost: ReadonlySet<string>): RouteFacts {
-  const { path, flow } = trunk;
+  const { path, flow, stream, profile } = trunk;
+  // With its location in it the INVITE is too large for a datagram, and takes the connection that stands beside.
+  const streamed = stream !== undefined && profile.location === "value";
   return {
     trunk: trunk.id,
     path: path.id,
@@ -11,9 +13,9 @@ export function routeFacts(trunk: Trunk, lost: ReadonlySet<string>): RouteFacts 
     path_state: lost.has(path.id) ? "down" : path.health.state,
     trunk_state: trunk.health.state,
     reachable: flow !== undefined && !flow.closed,
-    reliable: flow?.reliable ?? false,
+    reliable: flow?.reliable === true || streamed,
     rtt_ms: path.rtt_ms,
     first_response_p99_ms: trunk.first_response_p99_ms,
-    ring_deadline_ms: trunk.profile.ring_deadline_ms,
+    ring_deadline_ms: profile.ring_deadline_ms,
   };
 }

@@ -249,6 +249,15 @@ export class SipTrunk implements Trunk {
     return this.#connection.towards(address);
   }
 
+  get stream(): Flow | undefined {
+    return this.#connection.stream;
+  }
+
+  /** Where to send what is too large for this flow, if it is the one in use. */
+  streamBeside(flow: Flow): Flow | undefined {
+    return this.#connection.streamBeside(flow);
+  }
+
   /** Whether a message on this flow comes from the trunk's peer. */
   owns(flow: Flow): boolean {
     return this.#connection.owns(flow);

@@ -165,6 +165,15 @@ export class SiteTrunks implements Trunks {
     );
   }
 
+  /** RFC 3261 §18.1.1: where a request goes that is too large for this UDP flow; undefined: over UDP all the same. */
+  streamBeside(flow: Flow): Flow | undefined {
+    for (const trunk of this.#trunks) {
+      const stream = trunk.streamBeside(flow);
+      if (stream !== undefined) return stream;
+    }
+    return undefined;
+  }
+
   onChange(listener: (trunk: Trunk) => void): void {
     this.#listeners.push(listener);
   }

@@ -19,6 +19,7 @@ import type { KeptFlow } from "../../sip/transport/keep-alives.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
+import { StreamBeside } from "./stream-beside.ts";
 
 export interface ConnectionPorts {
   readonly clock: Clock;
@@ -88,6 +89,7 @@ export class TrunkConnection {
   #reconnect: Timer | undefined;
   #retry: Timer | undefined;
   #kept: KeptFlow | undefined;
+  readonly #beside: StreamBeside;
   readonly #periodic: Timer[] = [];
   #mapped: Endpoint | undefined;
   #remap: Timer | undefined;
@@ -98,6 +100,7 @@ export class TrunkConnection {
 
   constructor(ports: ConnectionPorts) {
     this.#ports = ports;
+    this.#beside = new StreamBeside(ports);
   }
 
   start(): void {
@@ -113,6 +116,7 @@ export class TrunkConnection {
     this.#closed = true;
     for (const timer of [...this.#periodic, this.#reconnect, this.#retry, this.#remap]) timer?.cancel();
     this.#kept?.stop();
+    this.#beside.fall();
     await this.#opening;
     if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
@@ -131,6 +135,7 @@ export class TrunkConnection {
   /** Whether a message on this flow comes from the peer. */
   owns(flow: Flow): boolean {
     if (this.#flow !== undefined && flow.id === this.#flow.id) return true;
+    if (this.#beside.owns(flow)) return true;
     const local = this.#listeners.some(
       (listener) =>
         listener.protocol === flow.protocol &&
@@ -175,6 +180,7 @@ export class TrunkConnection {
         // A listening TCP port cannot be connected from as well.
         ...(protocol === "udp" ? { local_port: peer.local_port } : {}),
         ...(protocol === "tls" ? { tls: peer.tls } : {}),
+        ...(protocol === "udp" ? {} : { sent_by_port: peer.local_port }),
       });
     } catch (error) {
       log.warn("trunk may not be reached", { error });
@@ -185,7 +191,24 @@ export class TrunkConnection {
   /** The peer answers: the next loss is tried again quickly. */
   alive(): void {
     this.#reconnects = 0;
-    if (this.#hop !== undefined) this.#list = hopAnswered(this.#list, this.#hop);
+    if (this.#hop === undefined) return;
+    this.#list = hopAnswered(this.#list, this.#hop);
+    const { transport, address, port } = this.#hop;
+    if (transport !== "udp" || this.#boundTo === undefined) this.#beside.fall();
+    else {
+      const sent_by_port = this.#ports.peer.local_port;
+      this.#beside.stand({ protocol: "tcp", address, port, local_address: this.#boundTo, sent_by_port });
+    }
+  }
+
+  /** Beside the UDP flow in use: where to send what is too large for a datagram, if the peer takes it. */
+  get stream(): Flow | undefined {
+    return this.#flow?.reliable === false ? this.#beside.flow : undefined;
+  }
+
+  /** The same for whoever has nothing but the flow. */
+  streamBeside(flow: Flow): Flow | undefined {
+    return flow.id === this.#flow?.id ? this.stream : undefined;
   }
 
   /** What was overlooked of the peer's certificate because the clock cannot be trusted. */
@@ -291,6 +314,7 @@ export class TrunkConnection {
   }
 
   flowClosed(flow: Flow, error: TransportError | undefined): void {
+    this.#beside.flowClosed(flow);
     if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
     this.#ports.lost();
     if (error !== undefined) this.#ports.failed(flow.protocol, error);
@@ -400,6 +424,7 @@ export class TrunkConnection {
     this.#flow = undefined;
     this.#mapped = undefined;
     this.#ports.lost();
+    this.#beside.fall();
     if (flow?.reliable === true && !flow.closed) this.#ports.transport.close(flow);
   }
 

@@ -21,6 +21,8 @@ export interface Trunk {
   readonly health: Health;
   /** The flow requests go out on: the standing TCP/TLS connection or the bound UDP socket; undefined before the first address is known. */
   readonly flow: Flow | undefined;
+  /** Beside a UDP flow: the connection for requests that are too large for a datagram, while one stands (RFC 3261 §18.1.1). */
+  readonly stream?: Flow | undefined;
   /** Address of record the box registers there, where it does: identity for main-number calls. */
   readonly registration: { readonly aor: string; readonly registered: boolean } | undefined;
   readonly credentials: { readonly username: string; readonly password: string } | undefined;

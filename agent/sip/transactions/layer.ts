@@ -17,6 +17,7 @@ import {
   type LiveClient,
   startClient,
 } from "./client-transaction.ts";
+import { LARGEST_DATAGRAM_BYTES, LargeRequest, printedBytes } from "./large-request.ts";
 import { clientKey, isUniqueBranch, keyOfResponse, MAGIC_COOKIE, serverKey } from "./matching.ts";
 import {
   type LiveServer,
@@ -32,6 +33,11 @@ export interface TransactionLayerOptions {
   readonly transport: TransportLayer;
   readonly clock: Clock;
   readonly timers?: TransactionTimers;
+  /**
+   * A standing connection to where this UDP flow leads, for a request that is too large for a datagram (RFC 3261
+   * §18.1.1). Undefined where there is none: then it goes over UDP.
+   */
+  readonly streamBeside?: (flow: Flow) => Flow | undefined;
   /** A handler of the user threw. Default: thrown again after the transaction has done its work. */
   readonly onHandlerError?: (error: unknown) => void;
 }
@@ -50,6 +56,7 @@ export type RequestOutcome = "answered" | "silence" | "unsent";
 export class TransactionLayer {
   readonly #transport: TransportLayer;
   readonly #timers: TransactionTimers;
+  readonly #streamBeside: (flow: Flow) => Flow | undefined;
   readonly #report: (error: unknown) => void;
   readonly #clients = new Map<string, LiveClient>();
   readonly #servers = new Map<string, LiveServer>();
@@ -64,7 +71,8 @@ export class TransactionLayer {
   #onStrayResponse: (response: SipResponse, flow: Flow) => void = () => {};
   #onOutcome: (flow: Flow, outcome: RequestOutcome) => void = () => {};
 
-  constructor({ transport, clock, timers, onHandlerError }: TransactionLayerOptions) {
+  constructor({ transport, clock, timers, streamBeside, onHandlerError }: TransactionLayerOptions) {
+    this.#streamBeside = streamBeside ?? (() => undefined);
     this.#transport = transport;
     this.#timers = timers ?? RFC_TIMERS;
     this.#reliableMachines = serverMachines(true, this.#timers);
@@ -104,7 +112,16 @@ export class TransactionLayer {
    * No handler is called before this returns. An ACK is not for here: see {@link sendAck}.
    */
   request(message: SipRequest, flow: Flow, handlers: ClientHandlers, options: RequestOptions = {}): ClientTransaction {
-    return this.#start(this.#withVia(message, flow), flow, this.#seen(flow, handlers), options.retransmit_at_ms ?? []);
+    const retransmitAt_ms = options.retransmit_at_ms ?? [];
+    const overUdp = (told: ClientHandlers) => this.#start(this.#withVia(message, flow), flow, told, retransmitAt_ms);
+    const stream = flow.protocol === "udp" && isLarge(message) ? this.#streamBeside(flow) : undefined;
+    const user = this.#seen(flow, handlers);
+    if (stream === undefined) return overUdp(user);
+    return new LargeRequest(
+      user,
+      (told) => this.#start(this.#withVia(message, stream), stream, told, retransmitAt_ms),
+      overUdp,
+    );
   }
 
   /**
@@ -316,6 +333,13 @@ function viasOf(message: SipMessage): number {
   let count = 0;
   for (const value of headerValues(message, "Via")) count += value.includes(",") ? splitOutside(value, ",").length : 1;
   return count;
+}
+
+/** A Via of ours is still to come, with an IPv6 address, the longest port and our branch; and perhaps a Content-Length. */
+const VIA_BYTES = 130;
+
+function isLarge(message: SipRequest): boolean {
+  return printedBytes(message) + VIA_BYTES > LARGEST_DATAGRAM_BYTES;
 }
 
 function branchOf(request: SipRequest): string {

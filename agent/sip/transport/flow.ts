@@ -39,6 +39,8 @@ export interface Destination {
   /** The path to leave by. Nothing is ever sent from another local address than this one. */
   readonly local_address?: string;
   readonly local_port?: number;
+  /** Where we listen for the peer's own connections, for our Via; left out: at any port of the same address. */
+  readonly sent_by_port?: number;
   /** Over TLS: the policy that the peer has to meet. Left out: only a connection that the peer has made can be used. */
   readonly tls?: string;
 }

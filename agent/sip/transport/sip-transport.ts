@@ -180,7 +180,7 @@ export class SipTransport implements TransportLayer {
       this.counters.dropped.connection_limit++;
       return undefined;
     }
-    const flow = this.#newStream({ protocol, local, remote, inbound: true, tls, peer });
+    const flow = this.#newStream({ protocol, local, remote, inbound: true, tls, sent_by_port: local.port, peer });
     flow.attach(socket);
     return flow.events;
   }
@@ -262,7 +262,10 @@ export class SipTransport implements TransportLayer {
     const { local_port: port, tls } = destination;
     const address = destination.local_address === undefined ? undefined : canonicalAddress(destination.local_address);
     const local = { address: address ?? unspecified, port: port ?? 0 };
-    const flow = this.#newStream({ protocol, local, remote, inbound: false, tls, peer: undefined });
+    const flow = this.#newStream({
+      ...{ protocol, local, remote, inbound: false, tls, peer: undefined },
+      sent_by_port: destination.sent_by_port,
+    });
     flow.attach(
       adapter.connect(
         {
@@ -277,7 +280,9 @@ export class SipTransport implements TransportLayer {
     return flow;
   }
 
-  #newStream(stream: Pick<StreamFlow, "protocol" | "local" | "remote" | "inbound" | "tls" | "peer">): StreamFlow {
+  #newStream(
+    stream: Pick<StreamFlow, "protocol" | "local" | "remote" | "inbound" | "tls" | "sent_by_port" | "peer">,
+  ): StreamFlow {
     const flow = new StreamFlow({
       ...stream,
       id: `${stream.protocol}:${++this.#streamCount}`,
@@ -356,6 +361,9 @@ export class SipTransport implements TransportLayer {
 
   sentBy(flow: Flow): Endpoint {
     if (!flow.reliable) return flow.local;
+    if (flow instanceof StreamFlow && flow.sent_by_port !== undefined) {
+      return { address: flow.local.address, port: flow.sent_by_port };
+    }
     const server = this.#servers.find(
       ({ protocol, server: { local } }) =>
         protocol === flow.protocol && (local.address === flow.local.address || isWildcard(local.address)),

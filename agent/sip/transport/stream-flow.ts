@@ -25,6 +25,7 @@ export class StreamFlow implements Flow {
   /** True when the peer opened it. */
   readonly inbound: boolean;
   readonly tls: string | undefined;
+  readonly sent_by_port: number | undefined;
   #peer: PeerIdentity | undefined;
   #local: Endpoint;
   #connected: boolean;
@@ -46,6 +47,7 @@ export class StreamFlow implements Flow {
     readonly remote: Endpoint;
     readonly inbound: boolean;
     readonly tls: string | undefined;
+    readonly sent_by_port: number | undefined;
     readonly peer: PeerIdentity | undefined;
     readonly clock: Clock;
     readonly limits: TransportLimits;
@@ -57,6 +59,7 @@ export class StreamFlow implements Flow {
     this.remote = options.remote;
     this.inbound = options.inbound;
     this.tls = options.tls;
+    this.sent_by_port = options.sent_by_port;
     this.#peer = options.peer;
     this.#connected = options.inbound;
     this.#clock = options.clock;
