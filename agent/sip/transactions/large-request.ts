@@ -68,6 +68,11 @@ export class LargeRequest implements ClientTransaction {
     this.#current.cancel(headers);
   }
 
+  quiet(): void {
+    this.#given = true;
+    this.#current.quiet();
+  }
+
   abandon(): void {
     this.#given = true;
     this.#current.abandon();
