@@ -9,6 +9,7 @@ import { emergencyWeather } from "./emergency-weather.ts";
 import { firstSecond } from "./first-second.ts";
 import { goingAndComingBack } from "./going-and-coming-back.ts";
 import { offlineFeatures } from "./offline-features.ts";
+import { outageRequests } from "./outage-requests.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
 import { runningCalls } from "./running-calls.ts";
@@ -24,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   ...sippAlone,
   ...outages,
   ...offlineFeatures,
+  ...outageRequests,
   ...firstSecond,
   ...brokenBox,
   ...goingAndComingBack,
