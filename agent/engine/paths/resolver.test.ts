@@ -31,7 +31,7 @@ const srv = (name: string, priority: number, target: string): DnsAnswer => ({
 function world(zone: Zone, servers: readonly string[] = [SERVER]) {
   const clock = new ManualClock();
   const asked: DnsQuestion[] = [];
-  const state = { zone, silent: new Set<string>(), flags: 0, mangle: (packet: Packet): Packet => packet };
+  const state = { zone, silent: new Set<string>(), drops: "", flags: 0, mangle: (packet: Packet): Packet => packet };
   const ask: AskServer = (question) =>
     new Promise((resolve) => {
       asked.push(question);
@@ -41,6 +41,10 @@ function world(zone: Zone, servers: readonly string[] = [SERVER]) {
       }
       const query = decode(Buffer.from(question.bytes));
       const [wanted] = query.questions ?? [];
+      if (wanted?.type === state.drops) {
+        clock.after(question.timeout_ms, () => resolve(undefined));
+        return;
+      }
       const answers = state.zone[`${wanted?.type} ${wanted?.name}`];
       const packet = state.mangle({
         type: "response",
@@ -183,6 +187,12 @@ describe("names when DNS is dead", () => {
     state.silent.add(SERVER);
     expect(await addresses("trunk.example", { port: 5060 })).toEqual(["203.0.113.7"]);
     expect(asked.map(({ server }) => server)).toEqual([SERVER, OTHER]);
+  });
+
+  test("a server that drops questions for SRV and answers others is enough", async () => {
+    const { addresses, state } = world(TRUNK);
+    state.drops = "SRV";
+    expect(await addresses("trunk.example")).toEqual(["203.0.113.7"]);
   });
 
   test("once every server is silent, further names do not wait for them", async () => {

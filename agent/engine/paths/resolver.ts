@@ -47,7 +47,7 @@ export class PathResolver {
   readonly #ask: AskServer;
   readonly #cache = new NameCache();
   readonly #running = new Map<string, Promise<DnsReading>>();
-  #silentUntil_ms = 0;
+  readonly #silentUntil_ms = new Map<Question["type"], number>();
 
   constructor(ports: ResolverPorts) {
     this.#ports = ports;
@@ -85,7 +85,7 @@ export class PathResolver {
 
   /** Asks again at the next use, as after an address change. Answers are kept as a last resort. */
   expire(): void {
-    this.#silentUntil_ms = 0;
+    this.#silentUntil_ms.clear();
     this.#cache.expire();
   }
 
@@ -134,7 +134,9 @@ export class PathResolver {
     const key = `${question.type} ${question.name}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running;
-    if (this.#ports.clock.now() < this.#silentUntil_ms) return { kind: "failed", detail: "no name server answers" };
+    // By type: there are name servers that drop the questions they do not know, and answer others.
+    if (this.#ports.clock.now() < (this.#silentUntil_ms.get(question.type) ?? 0))
+      return { kind: "failed", detail: "no name server answers" };
     if (this.#running.size >= UNDER_WAY_MAX) return { kind: "failed", detail: "too many questions at once" };
     const asked = this.#askAll(question, localAddress);
     this.#running.set(key, asked);
@@ -165,7 +167,7 @@ export class PathResolver {
           if (open > 0) return;
         }
         over = true;
-        if (unheard === servers.length * ROUNDS) this.#silentUntil_ms = clock.now() + SILENT_MS;
+        if (unheard === servers.length * ROUNDS) this.#silentUntil_ms.set(question.type, clock.now() + SILENT_MS);
         for (const timer of timers) timer.cancel();
         resolve(reading.kind === "truncated" ? failed : reading);
       };

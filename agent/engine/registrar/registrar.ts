@@ -6,6 +6,7 @@ import { buildResponse } from "../../sip/messages/build.ts";
 import { header } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
+import { type FailoverTransaction, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
@@ -39,6 +40,7 @@ interface Pending {
   readonly flow: Flow;
   readonly trunk: Trunk;
   readonly others: readonly Trunk[];
+  client: FailoverTransaction | undefined;
   patience: Timer | undefined;
   done: boolean;
 }
@@ -88,7 +90,9 @@ export class Registrar {
   trunkChanged(trunk: Trunk): void {
     if (isGood(trunk)) this.#silent.delete(trunk.id);
     for (const pending of [...this.#pending]) {
-      if (pending.trunk === trunk && isBad(trunk)) this.#giveUp(pending);
+      if (pending.trunk !== trunk || !isBad(trunk)) continue;
+      // The target may have another server, which has the patience of one that is not proven up.
+      if (isDown(trunk) || pending.client?.moveOn() !== true) this.#giveUp(pending);
     }
   }
 
@@ -152,13 +156,14 @@ export class Registrar {
     this.#context.own.dropOwnRoutes(copy);
     const pbx = this.#context.config().pbx_targets.find((target) => target.id === trunk.id);
     const mirrored = mirrorRegister(this.#mirrorContext, copy, flow, trunk, pbx?.path_header ?? true);
-    const pending: Pending = { tx, flow, trunk, others, patience: undefined, done: false };
+    const pending: Pending = { tx, flow, trunk, others, client: undefined, patience: undefined, done: false };
     this.#pending.add(pending);
-    const started = this.#context.clock.now();
-    this.#context.transactions.request(mirrored.request, out, {
+    const { clock, transactions: layer } = this.#context;
+    const started = clock.now();
+    pending.client = requestWithFailover({ layer, clock, servers: trunk }, mirrored.request, out, {
       onFinal: (response) => {
         this.#silent.delete(trunk.id);
-        const after_ms = this.#context.clock.now() - started;
+        const after_ms = clock.now() - started;
         trunk.observe({ kind: "first_response", method: "REGISTER", after_ms, status: response.status });
         // Even an answer that comes after ours tells what the cloud accepted.
         const seen = response.status < 300 ? mirrored.accepted(response) : response;
@@ -222,6 +227,10 @@ const CLOUD_IN_TROUBLE: ReadonlySet<number> = new Set([408, 500, 502, 503, 504])
 
 function isGood({ health }: Trunk): boolean {
   return health.state === "up" || health.state === "degraded";
+}
+
+function isDown({ health, path }: Trunk): boolean {
+  return health.state === "down" || path.health.state === "down";
 }
 
 function isBad({ health, path }: Trunk): boolean {
