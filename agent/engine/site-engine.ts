@@ -170,6 +170,7 @@ export class SiteEngine {
           record,
           events,
           alarms,
+          forwardedGiveWay: (path) => this.#parts.mover.giveWay(path),
           journalDir: join(context.run_dir, "calls"),
         });
         return calls;

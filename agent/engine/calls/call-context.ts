@@ -29,6 +29,8 @@ export interface CallsContext {
   record(event: HoldfastEvent): void;
   readonly events: EventFactory;
   readonly alarms: AlarmBoard;
+  /** Calls that the box only forwards end, those that go over this path. */
+  forwardedGiveWay(path: string): void;
   /** A folder on a tmpfs: what is written there outlives the engine, not the machine. */
   readonly journalDir: string;
 }

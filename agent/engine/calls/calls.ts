@@ -92,6 +92,7 @@ export class Calls implements CallsPort {
       progressed: (call) => this.#cancelLeftOver(call.callerCallId),
       preempt: (path, by) => {
         for (const call of [...this.#calls]) if (call.id !== by) call.giveWay(path);
+        context.forwardedGiveWay(path);
       },
       deadPaths: (kind) => this.#deadPaths(kind),
       pathLost: (path) => void this.#lost.set(path, context.clock.now() + LOST_PATH_MS),

@@ -204,6 +204,21 @@ describe("hedging", () => {
   });
 });
 
+describe("a scarce path", () => {
+  test("is cleared of forwarded calls too, before the INVITE leaves; a test call clears nothing", async () => {
+    const world = await createWorld();
+    world.wan.state = "down";
+    world.dial("933");
+    await world.advance(20);
+    expect(world.gaveWay).toEqual([]);
+    const before = world.lte.calls.length;
+    world.dial("911", { from: world.phone2 });
+    await world.advance(20);
+    expect(world.gaveWay).toEqual([{ path: "lte", invites: before }]);
+    expect(world.lte.calls.length).toBe(before + 1);
+  });
+});
+
 describe("what carriers answer", () => {
   test.each([486, 603, 500, 503, 404, 302])("%i advances the plan", async (status) => {
     const world = await createWorld();

@@ -23,6 +23,8 @@ export const ABILITIES: UasAbilities = {
 };
 /** In the CANCEL of a call that somebody else took (RFC 3326): phones then show no missed call. */
 export const ELSEWHERE: Header = { name: "Reason", value: 'SIP;cause=200;text="Call completed elsewhere"' };
+/** In the BYE of a call that had to make room (RFC 3326). */
+export const GAVE_WAY: Header = { name: "Reason", value: 'SIP;cause=503;text="An emergency call needs the line"' };
 const T1_MS = 500;
 const RELIABLE_LIMIT_MS = 64 * T1_MS;
 

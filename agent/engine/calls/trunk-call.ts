@@ -14,7 +14,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
-import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
+import { ELSEWHERE, GAVE_WAY, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
 import { DeadPathExit } from "./moving/dead-path-exit.ts";
@@ -164,9 +164,8 @@ export class TrunkCall implements OwnedCall {
     if (!onPath && !rings) return;
     if (this.#bridge === undefined) this.#refuse(503, "An emergency call needs the line");
     else {
-      const headers = [{ name: "Reason", value: 'SIP;cause=503;text="An emergency call needs the line"' }];
-      this.#bridge.hangUp("caller", headers);
-      this.#bridge.hangUp("callee", headers);
+      this.#bridge.hangUp("caller", [GAVE_WAY]);
+      this.#bridge.hangUp("callee", [GAVE_WAY]);
     }
     this.#end("box", "gave way to an emergency call");
   }

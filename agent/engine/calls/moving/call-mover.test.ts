@@ -348,3 +348,25 @@ describe("a call between two phones of the box through the cloud", () => {
     expect(site.relay.playing.size).toBe(0);
   });
 });
+
+describe("an emergency call that needs the path", () => {
+  test("ends a call that has moved there, at both ends and at once, and no call on another path", async () => {
+    const { site, alice, far, kept, cut } = await talking();
+    const lte = site.parts.mover;
+    lte.giveWay("lte");
+    await site.pass(20);
+    expect([lastOf(alice, "BYE"), lastOf(far, "BYE")]).toEqual([undefined, undefined]);
+    await cut();
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    lte.giveWay("lte");
+    // Nobody's word is waited for: ports and dialog are gone in the same moment.
+    expect([site.parts.dialogs.size, site.parts.mover.wayOut(kept.leg)]).toEqual([0, undefined]);
+    await site.pass(20);
+    expect(site.relay.endpoints.size).toBe(0);
+    for (const end of [alice, far]) {
+      expect(header(lastOf(end, "BYE") ?? end.inviteRequest("x"), "Reason")).toContain("cause=503");
+    }
+    expect(site.told.some((line) => line.includes("gave way"))).toBe(true);
+  });
+});

@@ -5,7 +5,7 @@ import type { Log } from "../../../base/log.ts";
 import { UNTIL_STOPPED } from "../../../media/relay.ts";
 import { newRequest } from "../../../sip/dialogs/dialog.ts";
 import { callIdOf } from "../../../sip/messages/headers.ts";
-import type { SipRequest } from "../../../sip/messages/message.ts";
+import type { Header, SipRequest } from "../../../sip/messages/message.ts";
 import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
 import { readSdp } from "../../../sip/messages/sdp.ts";
 import { parseUri, userOf } from "../../../sip/messages/uri.ts";
@@ -19,6 +19,7 @@ import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
 import { announcementCodec } from "../call-media.ts";
 import { type Answerer, answererFor } from "../credentials.ts";
+import { GAVE_WAY } from "../incoming-invite.ts";
 import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
 import { type Party, type PassageWatcher, phoneParty } from "../proxy-parties.ts";
 import type { CallFiles } from "./call-files.ts";
@@ -34,7 +35,7 @@ import {
   type Rung,
   settledOn,
 } from "./move-machine.ts";
-import { inPlace, nextIn, offerOf, reInvite, replace } from "./own-request.ts";
+import { inPlace, nextIn, nextOut, offerOf, reInvite, replace } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
 
@@ -148,6 +149,21 @@ export class CallMover implements DialogWatcher {
         }
       } else if (isGone(trunk)) this.#lost(kept, on);
       else move?.runner.feed({ type: "back" });
+    }
+  }
+
+  /**
+   * Every call that goes over this path now is over: an emergency call needs what it takes. Both ends are told, and nobody's
+   * word is waited for.
+   */
+  giveWay(path: string): void {
+    const { dialogs, trunks, log } = this.#context;
+    for (const kept of [...dialogs.all()]) {
+      const on = trunks.get(this.#moves.get(kept.leg)?.runner.state.on ?? kept.trunk);
+      if (on?.path.id !== path) continue;
+      log.warn("a forwarded call gives way to an emergency call", { leg: kept.leg, path });
+      this.#endFar(kept, on, [GAVE_WAY]);
+      this.#endPhone(kept, "gave way to an emergency call", [GAVE_WAY]);
     }
   }
 
@@ -486,10 +502,27 @@ export class CallMover implements DialogWatcher {
     });
   }
 
+  /** BYE to the far end in the phone's place. A challenge is answered once, with what the box knows. */
+  #endFar(kept: KeptDialog, trunk: Trunk, headers: readonly Header[], answered = false): void {
+    const { flow } = trunk;
+    if (flow === undefined) return;
+    const next = nextOut(kept);
+    const { request, dialog } = newRequest(next.dialog, "BYE", { headers: [...headers] });
+    this.#context.transactions.request(request, flow, {
+      onFinal: (response) => {
+        const challenged = response.status === 401 || response.status === 407;
+        const proof = challenged && !answered ? this.#answerer(kept, trunk)(response, request) : undefined;
+        if (proof !== undefined) this.#endFar(next.kept(dialog), trunk, [...headers, proof], true);
+      },
+      onTimeout() {},
+      onTransportError() {},
+    });
+  }
+
   /** BYE to the phone in the far end's place; the call is over whatever it says. */
-  #endPhone(kept: KeptDialog, cause: string): void {
+  #endPhone(kept: KeptDialog, cause: string, headers: readonly Header[] = []): void {
     const { flow } = phoneOf(kept, this.#context);
-    const { request } = newRequest(nextIn(kept), "BYE");
+    const { request } = newRequest(nextIn(kept), "BYE", { headers: [...headers] });
     this.#context.transactions.request(request, flow, { onFinal() {}, onTimeout() {}, onTransportError() {} });
     this.#over(kept, cause);
   }

@@ -41,6 +41,8 @@ export interface World {
   readonly alarms: AlarmBoard;
   readonly bindings: Binding[];
   readonly journalDir: string;
+  /** Paths that forwarded calls had to leave, and how many INVITEs LTE had got by then. */
+  readonly gaveWay: { readonly path: string; readonly invites: number }[];
   calls: Calls;
   config: SiteConfig;
   mode: Mode;
@@ -106,6 +108,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     alarms,
     bindings,
     journalDir,
+    gaveWay: [],
     calls: undefined as unknown as Calls,
     config: siteConfig(options.config),
     mode: "normal",
@@ -253,6 +256,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         () => "synchronised",
       ),
       alarms,
+      forwardedGiveWay: (path) => void world.gaveWay.push({ path, invites: world.lte.calls.length }),
       journalDir,
     };
     const calls = new Calls(context);
