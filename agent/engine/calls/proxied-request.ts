@@ -1,10 +1,12 @@
 import type { Timer } from "../../base/clock.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
+import { headerValues } from "../../sip/messages/headers.ts";
+import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
+import { ELSEWHERE } from "./incoming-invite.ts";
 import { dialogOf } from "./proxy-forks.ts";
 import { sessionOf } from "./proxy-media.ts";
 import { isDown, isSuspect, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
@@ -72,7 +74,7 @@ export class ProxiedRequest {
     const { request } = options.tx;
     this.#isInvite = request.method === "INVITE";
     this.#inDialog = isInDialog(request);
-    options.tx.onCancel(() => this.#cancel());
+    options.tx.onCancel((cancel) => this.#cancel(reasonOf(cancel)));
     options.tx.onTimeout(() => this.#end());
   }
 
@@ -267,7 +269,7 @@ export class ProxiedRequest {
 
   #won(winner: Branch): void {
     const { context, leg, tx } = this.#options;
-    for (const other of this.#branches) if (other !== winner && !other.done) other.client?.cancel();
+    for (const other of this.#branches) if (other !== winner && !other.done) other.client?.cancel([ELSEWHERE]);
     if (this.#isInvite && !this.#inDialog) context.watcher.answered(leg);
     if (tx.request.method === "BYE") this.#callEnded(200);
     this.#maybeEnd();
@@ -343,13 +345,14 @@ export class ProxiedRequest {
     });
   }
 
-  #cancel(): void {
+  /** `reason`: as the caller's side gave it, for each phone (RFC 3326). */
+  #cancel(reason?: readonly Header[]): void {
     if (this.#cancelled || this.#finalSent) return;
     this.#cancelled = true;
     for (const branch of this.#branches) {
       if (branch.done) continue;
       const { party } = branch.target;
-      branch.client?.cancel();
+      branch.client?.cancel(reason);
       // Nobody will ever answer the CANCEL.
       if (party.kind === "trunk" && isDown(party.trunk) && !branch.progressed) this.#fail(branch, "trunk_down");
     }
@@ -368,6 +371,11 @@ export class ProxiedRequest {
     }
     this.#options.ended();
   }
+}
+
+/** CANCEL is each hop's own; why it was sent is not, and tells a phone that it has missed nothing (RFC 3326 §2). */
+function reasonOf(cancel: SipRequest): readonly Header[] {
+  return headerValues(cancel, "Reason").map((value) => ({ name: "Reason", value }));
 }
 
 function isChallenge(status: number | undefined): boolean {

@@ -105,6 +105,38 @@ describe("a call within the LAN while the cloud is away", () => {
     expect(cancelled).toEqual(["soft"]);
   });
 
+  test("why it was cancelled is told to the phone that rings; so is that somebody else took the call", async () => {
+    const { site, alice, bob } = await offline();
+    const soft = await site.phone("102", "10.20.0.112");
+    const [desk] = site.parts.store.ofExtension("ext-102");
+    const beside = { contact: soft.contact, source_address: soft.address, flow_token: "other" };
+    site.parts.store.put({ ...(desk ?? fail()), ...beside }, 60_000);
+    const reasons: (string | undefined)[] = [];
+    const rings = async (phone: MemoryPhone) => {
+      const tx = ringing(phone);
+      tx.onCancel((cancel) => {
+        reasons.push(header(cancel, "Reason"));
+        phone.respond(tx, 487);
+      });
+      phone.respond(tx, 180);
+      await site.pass(20);
+    };
+    const given = 'Q.850;cause=102;text="Timer, expired"';
+    const first = alice.start(alice.inviteRequest("102"));
+    await site.pass(20);
+    await rings(bob);
+    await rings(soft);
+    first.transaction.cancel([{ name: "Reason", value: given }]);
+    await within(site, 40, first.answer);
+    expect(reasons).toEqual([given, given]);
+    const second = alice.send(alice.inviteRequest("102"));
+    await site.pass(20);
+    await rings(soft);
+    bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
+    await within(site, 40, second);
+    expect(reasons.at(-1)).toContain("Call completed elsewhere");
+  });
+
   test("the best answer of all contacts goes back when none takes the call", async () => {
     const { site, alice, bob } = await offline();
     const answer = alice.send(alice.inviteRequest("102"));

@@ -1,5 +1,6 @@
 /** What comes of an INVITE that the PBX sends to several telephones. */
 
+import { header, type SeenMessage } from "../../capture/sip.ts";
 import type { Lab } from "../../lab.ts";
 import { pbxFeatures } from "../../peers/pbx-features.ts";
 import { expect, type Scenario } from "../../scenario.ts";
@@ -44,6 +45,14 @@ async function forked18x(lab: Lab): Promise<void> {
   });
   await hangUp(other, baresip101);
   sounds.stop();
+  await lab.step("the CANCEL tells the telephone that it has missed nothing, as the PBX did (RFC 3326)", async () => {
+    const reasonOfCancel = (messages: readonly SeenMessage[]) => {
+      const cancel = messages.find(({ method, from }) => method === "CANCEL" && !from.startsWith("10.77.1.1"));
+      return cancel === undefined ? undefined : header(cancel, "reason");
+    };
+    const [by, to] = [reasonOfCancel(watch.wan), reasonOfCancel(watch.lan)];
+    expect(by !== undefined && by === to, `the PBX said ${by}, the telephone was told ${to}`);
+  });
   await Promise.all(forks.map((phone) => phone.restart()));
   await watch.unchanged("INVITE", "183 INVITE", "200 INVITE", "ACK", "487 INVITE", "BYE", "200 BYE");
 }
