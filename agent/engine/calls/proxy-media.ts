@@ -51,6 +51,8 @@ interface Session {
   counts: string | undefined;
   /** The trunk's side, after the call has moved to another path. */
   moved: MediaParty | undefined;
+  /** The other passage of a call between two phones, whose sound comes from there directly. */
+  joined: string | undefined;
   /** What waits for ports, in order: messages of one call must not overtake each other. */
   queue: Promise<void> | undefined;
 }
@@ -58,6 +60,7 @@ interface Session {
 /** The media of one call as the journal keeps it: by m= line, `null` where there is none. */
 export type KeptMedia = {
   readonly moved: MediaParty | undefined;
+  readonly joined?: string | undefined;
   readonly lines: readonly (Pick<Line, "ends" | "described"> | null)[];
 };
 
@@ -163,13 +166,14 @@ export class ProxyMedia {
     const lines = Array.from(session.lines, (line) =>
       line === undefined ? null : { ends: line.ends, described: line.described },
     );
-    return { moved: session.moved, lines };
+    return { moved: session.moved, joined: session.joined, lines };
   }
 
   /** A call from before a restart: the relay has gone on with it. */
-  resume(leg: string, { moved, lines }: KeptMedia): void {
+  resume(leg: string, { moved, joined, lines }: KeptMedia): void {
     const session = this.#newSession(leg);
     session.moved = moved;
+    session.joined = joined;
     lines.forEach((line, i) => {
       if (line !== null) session.lines[i] = { ends: { ...line.ends }, described: { ...line.described }, told: {} };
     });
@@ -226,18 +230,23 @@ export class ProxyMedia {
    * one to the other here, and no longer through the cloud.
    */
   join(one: string, other: string): void {
-    const far = this.#sessions.get(other)?.lines ?? [];
-    this.#sessions.get(one)?.lines.forEach((line, i) => {
-      const id = far[i]?.ends.phone.id;
+    const [near, far] = [this.#sessions.get(one), this.#sessions.get(other)];
+    if (near === undefined || far === undefined) return;
+    near.joined = other;
+    far.joined = one;
+    near.lines.forEach((line, i) => {
+      const id = far.lines[i]?.ends.phone.id;
       if (line === undefined || id === undefined) return;
       this.#context.relay.bridge(line.ends.phone.id, id).catch((error) => this.#trouble(error));
     });
   }
 
-  /** Undoes {@link join}. */
-  part(one: string, other: string): void {
-    for (const leg of [one, other]) {
-      for (const line of this.#sessions.get(leg)?.lines ?? []) {
+  /** The cloud has a say in the call again: music on hold, say, comes from there. */
+  #part(session: Session): void {
+    const other = session.joined === undefined ? undefined : this.#sessions.get(session.joined);
+    for (const each of other === undefined ? [session] : [session, other]) {
+      each.joined = undefined;
+      for (const line of each.lines) {
         if (line === undefined) continue;
         this.#context.relay.bridge(line.ends.phone.id, line.ends.trunk.id).catch((error) => this.#trouble(error));
       }
@@ -301,7 +310,14 @@ export class ProxyMedia {
   }
 
   #newSession(leg: string): Session {
-    const session: Session = { lines: [], moved: undefined, forks: new Map(), counts: undefined, queue: undefined };
+    const session: Session = {
+      lines: [],
+      moved: undefined,
+      joined: undefined,
+      forks: new Map(),
+      counts: undefined,
+      queue: undefined,
+    };
     this.#sessions.set(leg, session);
     return session;
   }
@@ -362,6 +378,7 @@ export class ProxyMedia {
     message: M,
   ): M {
     const to: MediaSide = from === "phone" ? "trunk" : "phone";
+    if (session.joined !== undefined) this.#part(session);
     const targets: (MediaTarget | undefined)[] = [];
     media.forEach((description, i) => {
       const line = session.lines[i];

@@ -178,6 +178,20 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(site.parts.dialogs.size).toBe(0);
   });
 
+  test("is asked for by its far end's address where nobody is found by the contact", async () => {
+    const { site, far, kept, cut } = await talking();
+    await cut();
+    far.respond(waiting(far), 403);
+    await site.pass(20);
+    far.respond(waiting(far), 404);
+    await site.pass(20);
+    const asked = site.pbx.received("INVITE").findLast((each) => header(each, "Replaces") !== undefined);
+    expect(asked?.uri).toBe(kept.far.remote.slice(1, -1));
+    far.respond(waiting(far), 200, sdp(FAR, 40_002));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by replaces`);
+  });
+
   test("is held while LTE is away too, and moves as soon as that comes up", async () => {
     const { site, far, cut } = await talking();
     await cut("down");
@@ -346,6 +360,19 @@ describe("a call between two phones of the box through the cloud", () => {
     ).toEqual([alice.address, bob.address]);
     expect(bob.pending).toHaveLength(1);
     expect(site.relay.playing.size).toBe(0);
+    // When the cloud is back and one of them holds, the cloud's way of doing that counts.
+    site.network.setPaths(BOX, PBX, { cut: "none" });
+    site.setTrunk("up");
+    await site.pass(20);
+    const [joined] = site.relay.bridges.slice(-1);
+    expect(joined).toEqual([one, other]);
+    void alice.send(alice.inDialog(alice.dialogOf(invite, await answer), "INVITE", sdp(alice.address, 30_000)));
+    await site.pass(20);
+    const pairs = site.relay.bridges.slice(-2).map(([phone = "", trunk = ""]) => [phone.slice(-5), trunk.slice(-5)]);
+    expect(pairs).toEqual([
+      ["phone", "trunk"],
+      ["phone", "trunk"],
+    ]);
   });
 });
 

@@ -216,6 +216,7 @@ export class CallMover implements DialogWatcher {
     if (pair !== undefined) {
       log.info("a call between two phones of this box goes on without the cloud", { legs: [kept.leg, pair.leg] });
       media.join(kept.leg, pair.leg);
+      for (const { leg } of [kept, pair]) this.changed(leg);
       return;
     }
     const move = this.#moves.get(kept.leg) ?? this.#move(kept, on);

@@ -2,6 +2,7 @@ import { token } from "../../../base/ids.ts";
 import { type Dialog, fromUac, newAck, newRequest, refresh } from "../../../sip/dialogs/dialog.ts";
 import { buildRequest } from "../../../sip/messages/build.ts";
 import type { Header, SipResponse } from "../../../sip/messages/message.ts";
+import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
 import { editSdp, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
 import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
 import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
@@ -137,11 +138,13 @@ export function replace(
   ask: Replacement,
   sent: (transaction: ClientTransaction) => void = () => {},
   attempt: {
+    readonly uri: string;
     readonly credentials: readonly Header[];
     readonly callId: string;
     readonly tag: string;
     readonly cseq: number;
   } = {
+    uri: ask.far.remoteTarget,
     credentials: [],
     callId: token(12),
     tag: token(5),
@@ -149,10 +152,10 @@ export function replace(
   },
 ): void {
   const { far, transactions, flow } = ask;
-  const { credentials, callId, tag, cseq } = attempt;
+  const { uri, credentials, callId, tag, cseq } = attempt;
   const request = buildRequest({
     method: "INVITE",
-    uri: far.remoteTarget,
+    uri,
     from: `${far.local};tag=${tag}`,
     to: far.remote,
     callId,
@@ -202,6 +205,13 @@ export function replace(
       onFinal: (response) => {
         if (response.status < 300) {
           accepted(response);
+          return;
+        }
+        // Some PBXs find nobody by the contact of a phone, but by its address.
+        const address = parseNameAddr(far.remote)?.uri;
+        if (response.status === 404 && !done && address !== undefined && uri !== address) {
+          done = true;
+          replace(ask, sent, { ...attempt, uri: address, credentials: [], cseq: cseq + 1 });
           return;
         }
         const challenged = response.status === 401 || response.status === 407;
