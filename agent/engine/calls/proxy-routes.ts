@@ -1,4 +1,4 @@
-import { headerList, removeFirst, removeHeader, setHeader } from "../../sip/messages/headers.ts";
+import { headerList, removeFirst, setHeader } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { hasParam } from "../../sip/messages/params.ts";
@@ -61,9 +61,7 @@ function undoStrictRouting(own: OwnUris, request: SipRequest): void {
   if (last === undefined || own.of(last.uri).ours) return;
   const element = `<${request.uri};lr>`;
   request.uri = last.uri;
-  removeHeader(request, "Route");
-  const kept = [element, ...routes.slice(0, -1)];
-  request.headers.push({ name: "Route", value: kept.join(", ") });
+  setHeader(request, "Route", [element, ...routes.slice(0, -1)].join(", "));
 }
 
 /**
@@ -105,7 +103,6 @@ function skipToOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
     return route.ours && route.token !== undefined;
   });
   if (at < 0) return undefined;
-  removeHeader(request, "Route");
-  request.headers.push({ name: "Route", value: routes.slice(at).join(", ") });
+  setHeader(request, "Route", routes.slice(at).join(", "));
   return takeOwn(own, request);
 }

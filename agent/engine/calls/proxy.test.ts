@@ -689,8 +689,8 @@ describe("requests other than INVITE (RFC 4320)", () => {
   });
 });
 
-describe("a strict router behind the box (RFC 3261 §16.6 step 6)", () => {
-  test("stands in the Request-URI of what goes to it inside a dialog, and the target comes last", async () => {
+describe("strict routers (RFC 3261 §16.4, §16.6 step 6)", () => {
+  test("behind the box one stands in the Request-URI of what goes to it inside a dialog, and the target comes last", async () => {
     const made = await scene();
     const { site, alice } = made;
     const { caller } = await talking(made);
@@ -705,6 +705,17 @@ describe("a strict router behind the box (RFC 3261 §16.6 step 6)", () => {
     expect(arrived && headerList(arrived, "Route").at(-1)).toBe(`<${caller.target}>`);
     expect((await within(site, 20, alice.send(alice.inDialog(caller, "INFO")))).status).toBe(200);
     expect(site.pbx.received("INFO").at(-1)?.uri).toBe(caller.target);
+  });
+
+  test("before the box has put our element into the Request-URI: the target is taken back from the Route (§16.4)", async () => {
+    const made = await scene();
+    const { site, alice, bob } = made;
+    const { caller } = await talking(made);
+    const [first = "", ...rest] = caller.route;
+    const strict = { ...caller, target: first.slice(1, first.indexOf(";lr")), route: [...rest, `<${caller.target}>`] };
+    expect((await within(site, 20, alice.send(alice.inDialog(strict, "INFO")))).status).toBe(200);
+    expect(site.pbx.received("INFO")[0]?.uri).toBe(caller.target);
+    expect(bob.received.at(-1)).toMatchObject({ method: "INFO", uri: bob.contact });
   });
 
   test("a Route without lr that a phone names by itself is left as it is", async () => {
