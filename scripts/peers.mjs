@@ -2,9 +2,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 
-/** Debian package: a program of it whose presence tells that it is installed. */
+/** Debian package: a program of it, or another file, whose presence tells that it is installed. */
 const PEERS = {
   kamailio: "/usr/sbin/kamailio",
+  "kamailio-presence-modules": `/usr/lib/${machine()}-linux-gnu/kamailio/modules/presence.so`,
   "kamailio-tls-modules": "/usr/share/doc/kamailio-tls-modules/copyright",
   openssl: "/usr/bin/openssl",
   "sip-tester": "/usr/bin/sipp",
@@ -25,6 +26,11 @@ const PEERS = {
   strace: "/usr/bin/strace",
   chromium: "/usr/bin/chromium",
 };
+
+/** As Debian's directories name it. */
+function machine() {
+  return process.arch === "arm64" ? "aarch64" : "x86_64";
+}
 
 export function missingPeers() {
   return Object.entries(PEERS)

@@ -290,6 +290,33 @@ ${common.beyond_nat ? `onreply_route { ${natted} }\n` : ""}route[REGISTRAR] {
 ${toPsap(psap)}`;
 }
 
+/** A presence agent beyond the PBX, which trusts it: keeps everything in memory, and lets anybody watch anybody. */
+export function presenceAgent(control: string): string {
+  const { address } = beyondPbx;
+  return `${preamble({ address, domain: address, control })}
+loadmodule "db_text.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+loadmodule "presence_dialoginfo.so"
+modparam("presence|presence_xml", "db_url", "text:///usr/share/kamailio/dbtext/kamailio")
+modparam("presence", "server_address", "sip:${address}:${ports.sip}")
+modparam("presence", "publ_cache", 2)
+modparam("presence", "subs_db_mode", 0)
+modparam("presence", "send_fast_notify", 1)
+modparam("presence_xml", "force_active", 1)
+modparam("presence_dialoginfo", "force_dummy_dialog", 1)
+
+request_route {
+  if (is_method("SUBSCRIBE|PUBLISH")) {
+    if (!t_newtran()) { exit; }
+    if (is_method("SUBSCRIBE")) { handle_subscribe(); } else { handle_publish(); }
+    exit;
+  }
+  sl_send_reply("405", "Method Not Allowed");
+}
+`;
+}
+
 /** A 911 provider reached over the internet; it knows the site by its address and takes nothing but 911. */
 export function directTrunk(control: string): string {
   return `${preamble({ address: hosts.directTrunk, domain: domains.directTrunk, control })}

@@ -3,6 +3,8 @@ import { domains, extensions, lan } from "../../addresses.ts";
 import { header } from "../../capture/sip.ts";
 import type { Lab } from "../../lab.ts";
 import { addAddress, removeAddress } from "../../network.ts";
+import { Kamailio } from "../../peers/kamailio.ts";
+import { presenceAgent } from "../../peers/kamailio-configs.ts";
 import { beyondPbx, forkedLamp } from "../../peers/pbx-features.ts";
 import { Sipp } from "../../peers/sipp.ts";
 import {
@@ -19,7 +21,7 @@ import {
   send,
 } from "../../peers/sipp-scenario.ts";
 import { expect, type Scenario } from "../../scenario.ts";
-import { Watch } from "../../transparency.ts";
+import { type Passage, Watch } from "../../transparency.ts";
 import { backwards, keptAddresses } from "./called.ts";
 import { cast, site } from "./stage.ts";
 
@@ -200,7 +202,7 @@ async function busyLamps(lab: Lab): Promise<void> {
 }
 
 /** Answers by the entity-tag that comes with it: none, the first, the second, which it does not know any more. */
-const presenceAgent = scenario("presence agent", [
+const answersByTag = scenario("presence agent", [
   receiveRequest("PUBLISH", {
     actions: [
       `<ereg regexp="tag-1" search_in="hdr" header="SIP-If-Match:" assign_to="first"/>`,
@@ -224,7 +226,7 @@ async function publish(lab: Lab): Promise<void> {
   const { baresip101 } = cast(lab);
   await lab.pbx.set("presence", "server", 1);
   const watch = new Watch(lab);
-  const agent = await Sipp.start(lab, { ...beyondPbx, name: "presence-agent", scenario: presenceAgent });
+  const agent = await Sipp.start(lab, { ...beyondPbx, name: "presence-agent", scenario: answersByTag });
   const published = async (matched: string | undefined, answer: string) => {
     const { received } = await watch.passage(
       "PUBLISH",
@@ -255,6 +257,42 @@ async function publish(lab: Lab): Promise<void> {
   await watch.unchanged("PUBLISH", "200 PUBLISH", "412 PUBLISH");
 }
 
+/** Telephones at both ends, and Kamailio's presence agent between them. */
+async function watched(lab: Lab): Promise<void> {
+  const { baresip101, baresip102 } = cast(lab);
+  await lab.pbx.set("presence", "server", 1);
+  const agent = await Kamailio.start(lab.programs, {
+    ...{ name: "presence-agent-kamailio", namespace: beyondPbx.namespace, config: presenceAgent },
+    ...{ directory: lab.directory, runDirectory: lab.runDirectory },
+  });
+  const watch = new Watch(lab);
+  const modules = ["contact.so", "presence.so"];
+  await lab.step("baresip101 publishes, baresip102 watches it", async () => {
+    await baresip101.restart({ modules, account: ["pubint=600"] });
+    await watch.passage("200 PUBLISH", 5000);
+    const contacts = [`"Front desk" <sip:${baresip101.user}@${domains.pbx}>;presence=p2p`];
+    await baresip102.restart({ modules, contacts });
+    await watch.passage("200 NOTIFY", 5000);
+  });
+  // baresip publishes twice when it starts, under two tags; what the agent makes of both is its own affair.
+  for (const command of ["presence_offline", "presence_online"]) {
+    await lab.step(`baresip101 says ${command}, by the tag that it was given: baresip102 is told`, async () => {
+      const again = new Watch(lab);
+      await baresip101.ask(command);
+      const accepted = await again.passage("200 PUBLISH", 5000);
+      expect(header(accepted.sent, "sip-etag") !== undefined, "the answer to the PUBLISH has no SIP-ETag");
+      const changed = ({ received }: Passage) => header(received, "sip-if-match") !== undefined;
+      await again.passage("PUBLISH", 5000, changed);
+      await again.passage("200 NOTIFY", 5000);
+    });
+  }
+  await baresip101.restart();
+  await baresip102.restart();
+  await agent.kill();
+  await lab.pbx.set("presence", "server", 0);
+  await watch.unchanged("PUBLISH", "200 PUBLISH", "SUBSCRIBE", "NOTIFY", "200 NOTIFY");
+}
+
 export const presence: readonly Scenario[] = [
   {
     name: "message-waiting",
@@ -270,6 +308,13 @@ export const presence: readonly Scenario[] = [
     short: true,
     stage: site,
     run: busyLamps,
+  },
+  {
+    name: "presence",
+    summary: "one telephone publishes its presence, another watches it, by Kamailio's presence agent",
+    short: true,
+    stage: site,
+    run: watched,
   },
   {
     name: "publish",
