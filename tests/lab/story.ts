@@ -215,11 +215,11 @@ export async function inboundOverLte(lab: Lab, answerer: Telephone, others: read
 }
 
 /** The PSAP calls the number that it was shown; the telephone that called 911 last rings, and they talk. */
-export async function psapCallsBack(lab: Lab, caller: Telephone): Promise<void> {
+export async function psapCallsBack(lab: Lab, caller: Telephone, host: string = hosts.lteTrunk): Promise<void> {
   const { psapLte } = lab.remote;
   await lab.step(`the PSAP calls back: ${caller.name} rings`, async () => {
     for (const phone of [psapLte, caller]) phone.forget();
-    await psapLte.dial(`sip:${numbers.main}@${hosts.lteTrunk}`);
+    await psapLte.dial(`sip:${numbers.main}@${host}`);
     await caller.ringing(5000);
     await caller.answer();
     await Promise.all([psapLte.established(5000), caller.established(5000)]);

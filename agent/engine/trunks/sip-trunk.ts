@@ -153,8 +153,8 @@ export class SipTrunk implements Trunk {
             flow: () => this.flow,
             instance: setting.instance,
             contact: (user) => this.#contact(user),
-            mapped: (endpoint) => this.#connection.mappedTo(endpoint),
-            flowTimer: (seconds) => this.#connection.keepEvery(seconds),
+            mapped: (endpoint) => this.#connection.reachable.mappedTo(endpoint),
+            flowTimer: (seconds) => this.#connection.reachable.atLeastEvery(seconds),
             answered: (status, sent_ms) => this.#answered("register", status, sent_ms),
             silent: (sent_ms) => this.#silent("register", sent_ms, "REGISTER: no answer"),
             unsendable: (error) => this.#unsendable("register", error),
@@ -220,7 +220,7 @@ export class SipTrunk implements Trunk {
   }
 
   #contact(user: string): string {
-    const { mapped } = this.#connection;
+    const { mapped } = this.#connection.reachable;
     const at = mapped === undefined ? this.#hostPort() : `${inBrackets(mapped.address)}:${mapped.port}`;
     const transport = this.#protocol === "udp" ? "" : `;transport=${this.#protocol}`;
     return `sip:${user === "" ? "" : `${user}@`}${at}${transport}`;

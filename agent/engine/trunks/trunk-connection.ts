@@ -13,12 +13,12 @@ import {
   sameHop,
 } from "../../sip/locating/hop-list.ts";
 import type { Hop } from "../../sip/locating/locate.ts";
-import type { Endpoint, Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
+import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { canonicalAddress } from "../../sip/transport/ip-address.ts";
-import type { KeptFlow } from "../../sip/transport/keep-alives.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
+import { ReachableFlow } from "./reachable-flow.ts";
 import { StreamBeside } from "./stream-beside.ts";
 
 export interface ConnectionPorts {
@@ -59,11 +59,6 @@ export interface ConnectionPorts {
 /** Names are asked again so often; what was known before stays known. */
 const RESOLVE_MS = 300_000;
 const RETRY_MS = 5_000;
-/** Keep-alives: what ordinary NATs bear, and what the most forgetful ones do. */
-const LONGEST_KEEP_MS = 25_000;
-const SHORTEST_KEEP_MS = 6_000;
-/** What a NAT has changed is told to the registrar no more often than this. */
-const REMAP_MS = 5_000;
 /** Reconnecting a standing TCP connection, doubled each time. */
 const RECONNECT_MS = [500, 30_000] as const;
 /** How often it is asked whether the server that DNS prefers is back. */
@@ -88,19 +83,22 @@ export class TrunkConnection {
   #reconnects = 0;
   #reconnect: Timer | undefined;
   #retry: Timer | undefined;
-  #kept: KeptFlow | undefined;
+  /** Keeps the flow open for calls from outside. */
+  readonly reachable: ReachableFlow;
   readonly #beside: StreamBeside;
   readonly #periodic: Timer[] = [];
-  #mapped: Endpoint | undefined;
-  #remap: Timer | undefined;
-  #remapped_ms = Number.NEGATIVE_INFINITY;
-  /** Learned from the peer and from NATs; undefined: as usual. */
-  #keepEvery_ms: number | undefined;
   #closed = false;
 
   constructor(ports: ConnectionPorts) {
     this.#ports = ports;
     this.#beside = new StreamBeside(ports);
+    this.reachable = new ReachableFlow({
+      ...ports,
+      moved: () => {
+        ports.lost();
+        ports.connected();
+      },
+    });
   }
 
   start(): void {
@@ -114,8 +112,8 @@ export class TrunkConnection {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of [...this.#periodic, this.#reconnect, this.#retry, this.#remap]) timer?.cancel();
-    this.#kept?.stop();
+    for (const timer of [...this.#periodic, this.#reconnect, this.#retry]) timer?.cancel();
+    this.reachable.drop();
     this.#beside.fall();
     await this.#opening;
     if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
@@ -164,7 +162,7 @@ export class TrunkConnection {
     const before = this.#flow;
     this.#flow = this.#flowTo(hop);
     if (this.#flow === undefined || this.#flow.id === before?.id) return;
-    this.#keep(this.#flow);
+    this.reachable.keep(this.#flow);
     this.#ports.connected();
   }
 
@@ -422,74 +420,9 @@ export class TrunkConnection {
   #drop(): void {
     const flow = this.#flow;
     this.#flow = undefined;
-    this.#mapped = undefined;
+    this.reachable.drop();
     this.#ports.lost();
     this.#beside.fall();
     if (flow?.reliable === true && !flow.closed) this.#ports.transport.close(flow);
-  }
-
-  /** Where the peer sees us, behind whatever NATs there are; undefined until it has said so, or where that is no news. */
-  get mapped(): Endpoint | undefined {
-    return this.#mapped;
-  }
-
-  /**
-   * The peer tells where it sees us, by STUN or in a Via (RFC 3581). Another place than before means that a NAT has
-   * forgotten us: what was registered leads nowhere (RFC 5626 §4.4.2), and it has to be reminded more often.
-   */
-  mappedTo(mapped: Endpoint): void {
-    const flow = this.#flow;
-    if (this.#closed || flow === undefined || flow.reliable) return;
-    const before = this.#mapped;
-    if (before?.address === mapped.address && before.port === mapped.port) return;
-    this.#mapped = mapped;
-    const { connected, lost, log, clock } = this.#ports;
-    const local = mapped.address === flow.local.address && mapped.port === flow.local.port;
-    if (before === undefined && local) return;
-    if (before !== undefined) {
-      const every_ms = Math.max(SHORTEST_KEEP_MS, (this.#keepEvery_ms ?? LONGEST_KEEP_MS) / 2);
-      log.info("a NAT has given the trunk another port", { before, mapped, keep_alive_ms: every_ms });
-      this.#keepEvery_ms = every_ms;
-      this.#keep(flow);
-    }
-    // A NAT that gives another port each time must not make us register without end.
-    const wait_ms = Math.max(0, this.#remapped_ms + REMAP_MS - clock.now());
-    this.#remap?.cancel();
-    this.#remap = clock.after(wait_ms, () => {
-      if (this.#closed || this.#flow !== flow) return;
-      this.#remapped_ms = clock.now();
-      lost();
-      connected();
-    });
-  }
-
-  /** The peer expects a keep-alive at least so often (Flow-Timer, RFC 5626 §4.4). */
-  keepEvery(flow_timer_s: number): void {
-    const wanted_ms = Math.max(SHORTEST_KEEP_MS, flow_timer_s * 1000);
-    if (this.#flow === undefined || wanted_ms >= (this.#keepEvery_ms ?? LONGEST_KEEP_MS)) return;
-    this.#keepEvery_ms = wanted_ms;
-    this.#keep(this.#flow);
-  }
-
-  /** RFC 5626 §4.4: so that a call from outside finds the way in, and a flow that is dead is known to be. */
-  #keep(flow: Flow): void {
-    const { transport, clock, keep_alive, failed, pong } = this.#ports;
-    this.#kept?.stop();
-    this.#kept = undefined;
-    if (flow.closed || (!flow.reliable && !keep_alive)) return;
-    const kept = transport.keepAlive(flow, {
-      onPong: (rtt_ms) => {
-        if (rtt_ms !== undefined) pong(clock.now() - rtt_ms);
-      },
-      interval_ms: this.#keepEvery_ms,
-      onMapped: (mapped) => {
-        if (this.#kept === kept) this.mappedTo(mapped);
-      },
-      onFailed: (error) => {
-        // A stream's end is told by itself.
-        if (!flow.reliable) failed("stun", error);
-      },
-    });
-    this.#kept = kept;
   }
 }
