@@ -1,5 +1,5 @@
-import { cseqOf, header, headerValues, removeFirst, setHeader } from "../sip/messages/headers.ts";
-import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
+import { cseqOf, header, headerValues, removeFirst, removeHeader, setHeader } from "../sip/messages/headers.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../sip/messages/message.ts";
 import { firstElement } from "../sip/messages/syntax.ts";
 
 /** What every request and response undergoes on its way through a proxy (RFC 3261 §16.6, §16.7). */
@@ -34,6 +34,14 @@ export function withoutOurVia(response: SipResponse): SipResponse | undefined {
   const copy: SipResponse = { ...response, headers: [...response.headers] };
   removeFirst(copy, "Via");
   return header(copy, "Via") === undefined ? undefined : copy;
+}
+
+/**
+ * Takes out what only somebody who is trusted may assert (RFC 3325 §5, §9.1): between two phones no cloud stands that
+ * knows who is who, and a phone's word about itself is not passed off as anybody's proof.
+ */
+export function dropAssertions(message: SipMessage): void {
+  for (const name of ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"]) removeHeader(message, name);
 }
 
 export function isInDialog(request: SipRequest): boolean {

@@ -4,7 +4,7 @@ import { headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { type FailoverTransaction, type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import { isInDialog, withoutOurVia } from "../forwarding.ts";
+import { dropAssertions, isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { ELSEWHERE } from "./incoming-invite.ts";
 import { dialogOf } from "./proxy-forks.ts";
@@ -337,6 +337,7 @@ export class ProxiedRequest {
     const { party } = branch.target;
     const parties = mediaParties(from, party);
     if (parties === undefined) {
+      if (party.kind === "phone" && from.kind === "phone") dropAssertions(back);
       tx.respond(back);
       return;
     }

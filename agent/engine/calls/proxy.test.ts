@@ -137,6 +137,23 @@ describe("a call within the LAN while the cloud is away", () => {
     expect(reasons.at(-1)).toContain("Call completed elsewhere");
   });
 
+  test("what a phone asserts about itself reaches no other phone; the cloud would have known better", async () => {
+    const { site, alice, bob } = await offline();
+    const invite = alice.inviteRequest("102");
+    const asserted = ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"];
+    for (const name of asserted) setHeader(invite, name, '"The director" <sip:100@pbx.example>');
+    setHeader(invite, "Privacy", "none");
+    const answer = alice.send(invite);
+    await site.pass(20);
+    const rung = ringing(bob).request;
+    expect(asserted.map((name) => header(rung, name))).toEqual([undefined, undefined, undefined]);
+    expect(header(rung, "Privacy")).toBe("none");
+    const headers = asserted.map((name) => ({ name, value: "<sip:100@pbx.example>" }));
+    ringing(bob).respond(buildResponse(rung, 200, { toTag: "b", headers }));
+    const ok = await within(site, 20, answer);
+    expect(asserted.map((name) => header(ok, name))).toEqual([undefined, undefined, undefined]);
+  });
+
   test("the best answer of all contacts goes back when none takes the call", async () => {
     const { site, alice, bob } = await offline();
     const answer = alice.send(alice.inviteRequest("102"));

@@ -5,7 +5,7 @@ import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { asRequestUri, bareHost, parseUri } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import { copyRequest, isInDialog, takeHop, topRoute } from "../forwarding.ts";
+import { copyRequest, dropAssertions, isInDialog, takeHop, topRoute } from "../forwarding.ts";
 import type { OwnToken } from "../own-tokens.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { type Failure, ProxiedRequest } from "./proxied-request.ts";
@@ -194,6 +194,7 @@ export class SipProxy {
     const copy = copyRequest(request);
     if (target.uri !== undefined) copy.uri = asRequestUri(target.uri);
     if (isInDialog(copy)) forStrictRouter(copy);
+    if (from.kind === "phone" && target.party.kind === "phone") dropAssertions(copy);
     if (record) {
       // Two elements, one for each side (RFC 5658): each says which side a request has to leave by.
       prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg)};lr>`);
