@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { CertificateBundle } from "../base/certificates.ts";
 import type { SiteConfig } from "../base/config/schema.ts";
-import { lanPolicy, SiteTlsPolicies, trunkPolicy } from "./tls-policies.ts";
+import { lanPolicy, lastResort, SiteTlsPolicies, trunkPolicy } from "./tls-policies.ts";
 
 const own = { certificate_pem: "certificate", key_pem: "key" };
 const BUNDLE: CertificateBundle = { certificates: { box: own }, authorities: { "/ca.pem": "authority" } };
@@ -43,6 +43,12 @@ test("a trunk must prove the domain of the site file, whatever DNS makes of it",
   expect(made.policy(trunkPolicy("guarded"))).toMatchObject({ ca_pem: "authority" });
   expect(made.policy(trunkPolicy("unreadable"))).toBeUndefined();
   expect(made.policy(trunkPolicy("plain"))).toBeUndefined();
+  // For a 911 call that nothing else takes: its dates alone are overlooked.
+  expect(made.policy(lastResort(trunkPolicy("cloud")))).toEqual({
+    peer_domain: "pbx.example",
+    asks_client: true,
+    overlooks_dates: true,
+  });
 });
 
 test("what has not changed stays the same object, so that nothing is built anew for it", () => {

@@ -5,6 +5,8 @@ import type { TlsPolicies, TlsPolicy } from "../sip/transport/tls-policy.ts";
 /** Names of the policies: one for each LAN's listener, one for each trunk and PBX target, both directions. */
 export const lanPolicy = (lan: string): string => `lan:${lan}`;
 export const trunkPolicy = (trunk: string): string => `trunk:${trunk}`;
+/** The same with no regard to dates: for a 911 call that nothing else takes. */
+export const lastResort = (policy: string): string => `${policy} whatever its dates`;
 
 /** What TLS shows and asks for, made from the site file and the PEM files that `site` has read. Outlives every engine. */
 export class SiteTlsPolicies implements TlsPolicies {
@@ -58,17 +60,16 @@ function peerPolicies(config: SiteConfig, bundle: CertificateBundle): Named[] {
     const own = tls?.certificate === undefined ? undefined : bundle.certificates[tls.certificate];
     const ca_pem = tls?.ca_file === undefined ? undefined : bundle.authorities[tls.ca_file];
     if (tls?.ca_file !== undefined && ca_pem === undefined) return [];
+    const policy: TlsPolicy = {
+      ...(own === undefined ? {} : { own }),
+      ...(ca_pem === undefined ? {} : { ca_pem }),
+      // RFC 5922 §7.2: what was configured, never what DNS made of it.
+      peer_domain: tls?.identity ?? name,
+      asks_client: true,
+    };
     return [
-      [
-        trunkPolicy(id),
-        {
-          ...(own === undefined ? {} : { own }),
-          ...(ca_pem === undefined ? {} : { ca_pem }),
-          // RFC 5922 §7.2: what was configured, never what DNS made of it.
-          peer_domain: tls?.identity ?? name,
-          asks_client: true,
-        },
-      ],
+      [trunkPolicy(id), policy],
+      [lastResort(trunkPolicy(id)), { ...policy, overlooks_dates: true }],
     ];
   });
 }

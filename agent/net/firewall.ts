@@ -119,6 +119,9 @@ function set(name: string, type: string, flags: "interval" | "dynamic", elements
 
 function lanRules(config: SiteConfig): string[] {
   const ports = [...new Set(config.lans.map((lan) => lan.sip_port))].join(", ");
+  const streams = [...new Set(config.lans.flatMap(({ sip_port, tls }) => [sip_port, tls?.port ?? sip_port]))].join(
+    ", ",
+  );
   const each = (rule: (family: "ip" | "ip6", suffix: "4" | "6") => string) => [rule("ip", "4"), rule("ip6", "6")];
   return [
     ...emergencyPrefixes(config).flatMap((prefix) =>
@@ -136,7 +139,7 @@ function lanRules(config: SiteConfig): string[] {
     ),
     ...each(
       (family, suffix) =>
-        `    tcp dport { ${ports} } ct state new update @connections${suffix} ` +
+        `    tcp dport { ${streams} } ct state new update @connections${suffix} ` +
         `{ ${family} saddr limit rate over ${CONNECTIONS_PER_SECOND}/second burst ${CONNECTIONS_BURST} packets } counter drop`,
     ),
   ];

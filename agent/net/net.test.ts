@@ -101,6 +101,14 @@ describe("the firewall", () => {
     expect(script).toContain("    meta l4proto { tcp, udp } th dport 5070 accept");
   });
 
+  test("bounds connections to the phones' TLS port as well", () => {
+    const text = SITE(REAL).replace("[10.77.1.0/24] }", "[10.77.1.0/24], tls: { certificate: box } }");
+    const certificate = "certificates: [{ id: box, certificate_file: /box.pem, key_file: /box.key }]\n";
+    const script = firewallScript(site(certificate + text)) ?? "";
+    expect(script).toContain("tcp dport { 5060, 5061 } ct state new update @connections4");
+    expect(script).not.toContain("udp dport { 5060, 5061 }");
+  });
+
   test("believes no LAN source on a cable of its own", () => {
     const one = firewallScript(site(SITE(REAL))) ?? "";
     const two = firewallScript(site(SITE(REAL.replace("10.77.1.2", "10.77.2.2"), "two_port"))) ?? "";

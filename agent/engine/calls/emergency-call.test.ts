@@ -153,6 +153,18 @@ describe("hedging", () => {
     expect(world.lte.calls).toHaveLength(1);
   });
 
+  test("a trunk that is refused for a date in its certificate still takes 911 by its connection of last resort", async () => {
+    const world = await createWorld();
+    const direct = world.trunk("direct");
+    direct.lastResort = direct.flow;
+    direct.unreachable = true;
+    world.lte.script = (call) => void call.respond(503);
+    const call = world.dial("911");
+    await world.advance(500);
+    expect(world.direct.calls).toHaveLength(1);
+    expect(call.final?.status).toBe(200);
+  });
+
   test("a bad verdict hedges an attempt that rings, and both may still answer", async () => {
     const world = await createWorld();
     world.direct.script = (call) => call.ring();

@@ -444,7 +444,7 @@ export class EmergencyCall implements OwnedCall {
 
   #start(effect: Extract<AttemptsEffect, { type: "start" }>): void {
     const trunk = this.#context.trunks.get(effect.trunk);
-    const flow = trunk?.flow;
+    const flow = trunk?.lastResort ?? trunk?.flow;
     const caller = this.#caller;
     const id = effect.attempt;
     if (trunk === undefined || flow === undefined || flow.closed || caller === undefined) {

@@ -3,7 +3,8 @@ import type { RouteFacts } from "./attempt-timing.ts";
 
 /** What the attempts machine needs to know of a trunk now. */
 export function routeFacts(trunk: Trunk, lost: ReadonlySet<string>): RouteFacts {
-  const { path, flow, stream, profile } = trunk;
+  const { path, stream, profile } = trunk;
+  const flow = trunk.lastResort ?? trunk.flow;
   // With its location in it the INVITE is too large for a datagram, and takes the connection that stands beside.
   const streamed = stream !== undefined && profile.location === "value";
   return {

@@ -121,7 +121,7 @@ export class SipTrunk implements Trunk {
       connected: () => this.#connected(),
       lost: () => this.#registration?.flowLost(),
       failed: (source, error) => {
-        if (error.code === "ECERT") reports.certificate(this, error.detail);
+        if (error.code.startsWith("ECERT")) reports.certificate(this, error.detail);
         this.#unsendable(source, error);
       },
       pong: (sent_ms) => this.path.heard(this.#witness, "keep-alive", sent_ms, `${this.id}: keep-alive answered`),
@@ -251,6 +251,10 @@ export class SipTrunk implements Trunk {
 
   get stream(): Flow | undefined {
     return this.#connection.stream;
+  }
+
+  get lastResort(): Flow | undefined {
+    return this.#connection.lastResort;
   }
 
   /** Where to send what is too large for this flow, if it is the one in use. */

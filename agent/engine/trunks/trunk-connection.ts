@@ -18,6 +18,7 @@ import { canonicalAddress } from "../../sip/transport/ip-address.ts";
 import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
+import { lastResort } from "../tls-policies.ts";
 import { ReachableFlow } from "./reachable-flow.ts";
 import { StreamBeside } from "./stream-beside.ts";
 
@@ -86,6 +87,8 @@ export class TrunkConnection {
   /** Keeps the flow open for calls from outside. */
   readonly reachable: ReachableFlow;
   readonly #beside: StreamBeside;
+  /** The last connection failed for a date in the peer's certificate alone. */
+  #outdated = false;
   readonly #periodic: Timer[] = [];
   #closed = false;
 
@@ -133,7 +136,7 @@ export class TrunkConnection {
   /** Whether a message on this flow comes from the peer. */
   owns(flow: Flow): boolean {
     if (this.#flow !== undefined && flow.id === this.#flow.id) return true;
-    if (this.#beside.owns(flow)) return true;
+    if (this.#beside.owns(flow) || flow.tls === lastResort(this.#ports.peer.tls)) return true;
     const local = this.#listeners.some(
       (listener) =>
         listener.protocol === flow.protocol &&
@@ -166,7 +169,7 @@ export class TrunkConnection {
     this.#ports.connected();
   }
 
-  #flowTo({ transport: protocol, address, port }: Hop): Flow | undefined {
+  #flowTo({ transport: protocol, address, port }: Hop, policy = (name: string) => name): Flow | undefined {
     const { transport, peer, log } = this.#ports;
     if (this.#boundTo === undefined) return undefined;
     try {
@@ -177,7 +180,7 @@ export class TrunkConnection {
         local_address: this.#boundTo,
         // A listening TCP port cannot be connected from as well.
         ...(protocol === "udp" ? { local_port: peer.local_port } : {}),
-        ...(protocol === "tls" ? { tls: peer.tls } : {}),
+        ...(protocol === "tls" ? { tls: policy(peer.tls) } : {}),
         ...(protocol === "udp" ? {} : { sent_by_port: peer.local_port }),
       });
     } catch (error) {
@@ -189,6 +192,7 @@ export class TrunkConnection {
   /** The peer answers: the next loss is tried again quickly. */
   alive(): void {
     this.#reconnects = 0;
+    this.#outdated = false;
     if (this.#hop === undefined) return;
     this.#list = hopAnswered(this.#list, this.#hop);
     const { transport, address, port } = this.#hop;
@@ -197,6 +201,10 @@ export class TrunkConnection {
       const sent_by_port = this.#ports.peer.local_port;
       this.#beside.stand({ protocol: "tcp", address, port, local_address: this.#boundTo, sent_by_port });
     }
+  }
+
+  get lastResort(): Flow | undefined {
+    return this.#outdated && this.#hop?.transport === "tls" ? this.#flowTo(this.#hop, lastResort) : undefined;
   }
 
   /** Beside the UDP flow in use: where to send what is too large for a datagram, if the peer takes it. */
@@ -315,6 +323,7 @@ export class TrunkConnection {
     this.#beside.flowClosed(flow);
     if (this.#closed || this.#flow === undefined || flow.id !== this.#flow.id) return;
     this.#ports.lost();
+    if (error !== undefined) this.#outdated = error.code === "ECERTDATE";
     if (error !== undefined) this.#ports.failed(flow.protocol, error);
     if (this.#ports.on_demand) return;
     // A server that was never reached, or no longer is: another may be, and nobody need wait for that.

@@ -23,6 +23,11 @@ export interface Trunk {
   readonly flow: Flow | undefined;
   /** Beside a UDP flow: the connection for requests that are too large for a datagram, while one stands (RFC 3261 §18.1.1). */
   readonly stream?: Flow | undefined;
+  /**
+   * For a 911 call alone: a connection to a peer whose certificate proves all that it must but that it is valid today.
+   * Undefined where that is not what is wrong.
+   */
+  readonly lastResort?: Flow | undefined;
   /** Address of record the box registers there, where it does: identity for main-number calls. */
   readonly registration: { readonly aor: string; readonly registered: boolean } | undefined;
   readonly credentials: { readonly username: string; readonly password: string } | undefined;

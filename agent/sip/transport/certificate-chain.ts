@@ -27,7 +27,12 @@ export interface ChainRules {
 export type ChainVerdict =
   | { readonly ok: true; readonly peer: PeerIdentity }
   /** What is wrong, for a log and a trunk's evidence. */
-  | { readonly ok: false; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly detail: string;
+      /** Nothing speaks against it but a date. */
+      readonly dates_only: boolean;
+    };
 
 /**
  * Whether a peer's certificate proves what is asked (RFC 5922 §7). While the clock cannot be trusted a date alone is
@@ -35,7 +40,7 @@ export type ChainVerdict =
  * because behind a date OpenSSL does not say what else it found.
  */
 export function judgeCertificate({ chain, fault }: ShownCertificate, rules: ChainRules): ChainVerdict {
-  const bad = (detail: string): ChainVerdict => ({ ok: false, detail });
+  const bad = (detail: string): ChainVerdict => ({ ok: false, detail, dates_only: false });
   const [own] = chain;
   if (own === undefined) return bad("no certificate was shown");
   let certificates: readonly X509Certificate[];
@@ -50,7 +55,6 @@ export function judgeCertificate({ chain, fault }: ShownCertificate, rules: Chai
   if (fault !== undefined) {
     if (!DATE_FAULTS.has(fault)) return bad(`its certificate is not trusted: ${fault}`);
     const validity = `${fault}: its certificate is valid from ${leaf.validFrom} to ${leaf.validTo}`;
-    if (rules.datesCount) return bad(validity);
     if (!leadsToAuthority(certificates, rules.authorities))
       return bad(`its certificate is not trusted, and ${validity}`);
     overlooked = validity;
@@ -60,6 +64,7 @@ export function judgeCertificate({ chain, fault }: ShownCertificate, rules: Chai
     const named = domains.length === 0 ? "no SIP domain" : domains.slice(0, 5).join(", ");
     return bad(`its certificate names ${named}, not ${rules.domain}`);
   }
+  if (overlooked !== undefined && rules.datesCount) return { ok: false, detail: overlooked, dates_only: true };
   return { ok: true, peer: { domains, ...(overlooked === undefined ? {} : { overlooked }) } };
 }
 

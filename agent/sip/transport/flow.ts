@@ -49,7 +49,8 @@ export interface Destination {
  * Why something could not be sent. `code` is the kernel's (`ENETUNREACH`, `EHOSTUNREACH`, `ECONNREFUSED`, …) or one of
  * `ENOSOCKET` (no socket is bound to the asked local address), `ECLOSED` (the flow is closed), `ETIMEDOUT` (no answer
  * to connecting), `ENOBUFS` (the peer does not read), `EUNSUPPORTED` (no such transport here), `EFORBIDDEN` (the guard
- * said no), `ECERT` (over TLS the peer's certificate does not prove what it must).
+ * said no), `ECERT` (over TLS the peer's certificate does not prove what it must), `ECERTDATE` (it
+ * would, were it valid today).
  */
 export interface TransportError {
   readonly code: string;

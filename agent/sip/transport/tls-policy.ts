@@ -13,6 +13,8 @@ export interface TlsPolicy {
   readonly ca_pem?: string;
   /** The SIP domain that the peer must prove to be (RFC 5922 §7.2). Left out: nobody is connected to under this policy. */
   readonly peer_domain?: string;
+  /** Its peer is reached although a date speaks against its certificate: for 911, when nothing else is left. */
+  readonly overlooks_dates?: boolean;
   /** Whoever connects must present a certificate (of `peer_domain`, where that is given). */
   readonly asks_client: boolean;
 }

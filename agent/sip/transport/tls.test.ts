@@ -123,7 +123,17 @@ describe("who a server is (RFC 5922)", () => {
 describe("dates and a clock that nobody trusts", () => {
   test("an expired certificate is refused by a clock that is right, with its dates as evidence", async () => {
     const { outcome } = await attempt(serves(expired), reaches("pbx.example"));
-    expect(outcome).toMatchObject({ code: "ECERT", detail: expect.stringMatching(/CERT_HAS_EXPIRED.*valid from/) });
+    expect(outcome).toMatchObject({ code: "ECERTDATE", detail: expect.stringMatching(/CERT_HAS_EXPIRED.*valid from/) });
+  });
+
+  test("that nothing but a date was wrong is told, and a policy of last resort overlooks it", async () => {
+    const { outcome } = await attempt(serves(expired), reaches("pbx.example"));
+    expect(outcome).toMatchObject({ code: "ECERTDATE" });
+    expect((await attempt(serves(expired), reaches("pbx.example", { overlooks_dates: true }))).outcome).toBe(
+      "answered",
+    );
+    const stranger = await attempt(serves(strangersExpired), reaches("pbx.example", { overlooks_dates: true }));
+    expect(stranger.outcome).toMatchObject({ code: "ECERT" });
   });
 
   test("it is taken while the clock is not trusted, and the flow says what was overlooked", async () => {

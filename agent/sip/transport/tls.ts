@@ -120,7 +120,8 @@ function outgoing(
     if (over) return;
     const judged = verdict();
     if (!judged.ok) {
-      closed({ code: "ECERT", detail: `${remote.address}: ${judged.detail}` });
+      const code = judged.dates_only ? "ECERTDATE" : "ECERT";
+      closed({ code, detail: `${remote.address}: ${judged.detail}` });
       socket.destroy();
       return;
     }
@@ -155,7 +156,7 @@ function judge(socket: TLSSocket, policy: TlsPolicy, policies: TlsPolicies): Cha
     {
       domain: policy.peer_domain,
       authorities: policy.ca_pem === undefined ? rootCertificates : [policy.ca_pem],
-      datesCount: policies.datesCount(),
+      datesCount: policies.datesCount() && policy.overlooks_dates !== true,
     },
   );
 }

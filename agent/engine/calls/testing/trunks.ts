@@ -73,6 +73,7 @@ export class TestTrunk implements Trunk {
   first_response_p99_ms: number | undefined;
   /** No way out: as when the path has no address. */
   unreachable = false;
+  lastResort: Flow | undefined;
 
   constructor(parts: TestTrunkParts, transport: TransportLayer) {
     this.#parts = parts;
