@@ -27,12 +27,12 @@ const description = (address: string, ...lines: string[]) =>
   ["v=0", `o=- 1 1 IN IP4 ${address}`, "s=-", `c=IN IP4 ${address}`, "t=0 0", ...lines, ""].join("\r\n");
 
 /** Sends a description from one side and returns what the other one gets. */
-async function says(from: MediaSide, sdp: string): Promise<string> {
+async function says(from: MediaSide, sdp: string, toTag?: string): Promise<string> {
   const message = buildRequest({
     method: "INVITE",
     uri: "sip:102@pbx.example",
     from: "<sip:101@pbx.example>;tag=1",
-    to: "<sip:102@pbx.example>",
+    to: `<sip:102@pbx.example>${toTag === undefined ? "" : `;tag=${toTag}`}`,
     callId: "1",
     cseq: 1,
     body: sdp,
@@ -150,6 +150,16 @@ describe("an offer in an established call", () => {
     await trunkSays("m=image 7002 udptl t38");
     refused();
     expect([peer("trunk")?.port, peer("phone")?.port]).toEqual([7000, 30_000]);
+  });
+
+  test("that is refused before the answer does not come back with it", async () => {
+    const early = (sdp: string) => says("phone", sdp, "callee");
+    await early(description("10.20.0.101", "m=audio 30200 RTP/AVP 0"));
+    const refused = media.offered(LEG, "phone");
+    await early(description("10.20.0.101", "m=audio 30300 RTP/AVP 0"));
+    refused();
+    media.counts(LEG, "1 callee");
+    expect(peer("phone")?.port).toBe(30_200);
   });
 
   test("two that cross and are both refused (491) leave everything as it was", async () => {

@@ -136,7 +136,14 @@ export class ProxyMedia {
     const session = this.#sessions.get(leg);
     if (session === undefined) return () => {};
     const before = session.lines.map((line) => line?.described[side]);
+    const forked = [...session.forks].map(([dialog, lines]) => [dialog, lines.map((fork) => fork[side])] as const);
     return () => {
+      for (const [dialog, lines] of forked) {
+        const fork = session.forks.get(dialog);
+        lines.forEach((described, i) => {
+          if (fork !== undefined && described !== undefined) fork[i] = { ...fork[i], [side]: described };
+        });
+      }
       before.forEach((described, i) => {
         const line = session.lines[i];
         if (line === undefined || described === undefined) return;
