@@ -94,11 +94,12 @@ async function ended(lab: Lab, by: "caller" | "callee", mark: number): Promise<v
   });
 }
 
-async function callMoves(lab: Lab, cutNow: (lab: Lab) => Promise<number> = cut): Promise<void> {
+async function callMoves(lab: Lab, cutNow: (lab: Lab) => Promise<number> = cut, talked_ms = 0): Promise<void> {
   const { baresip101 } = lab.phones;
   const { outside } = lab.remote;
   const mark = lab.broker.messages.mark;
   await cloudCall(lab);
+  await sleep(talked_ms);
   await movesToLte(lab, await cutNow(lab));
   await lab.step("the phone hangs up, and the outside telephone hears of it", async () => {
     await sleep(TALK_MS);
@@ -452,6 +453,18 @@ export const runningCalls: readonly Scenario[] = [
     ...oneArmed,
     box: "two-port",
   }),
+  {
+    name: "call-moves-without-echo",
+    summary: "the same where no echo responder is named: the sound that stops is the first sign",
+    layout: { box: "one-armed", telephones: "later", box_running: false },
+    async run(lab) {
+      await lab.box.start({ echo_responder: false });
+      await lab.startPhones("box");
+      await siteIsNormal(lab);
+      // Long enough to tell sound that flows from sound that comes in pieces.
+      await callMoves(lab, cut, 4000);
+    },
+  },
   alone("call-moves-tcp", "the same where phones, cloud and trunk speak TCP", (lab) => callMoves(lab), {
     ...oneArmed,
     tcp: true,
@@ -495,7 +508,7 @@ export const runningCalls: readonly Scenario[] = [
       summary: `the ${name} process is killed in answered calls, through the cloud and between phones: no gap, hanging up works`,
       stage,
       run: (lab) => killed(lab, name, [throughCloud, betweenPhones]),
-      short: true,
+      short: name === "engine",
     }),
   ),
   alone(

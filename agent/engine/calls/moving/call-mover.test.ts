@@ -192,6 +192,36 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(site.told).toContain(`moved ${DETOUR} by replaces`);
   });
 
+  test("does not wait for a verdict on the path when it fell silent and neither path nor PBX answers", async () => {
+    const { site, far } = await talking();
+    site.relay.silent_ms = 15;
+    await site.pass(4_000);
+    site.setDetour("up");
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setTrunk("suspect");
+    await site.pass(900);
+    expect(far.pending).toHaveLength(1);
+    site.relay.silent_ms = 700;
+    await site.pass(450);
+    expect(far.pending).toHaveLength(1);
+    site.relay.silent_ms = 1_100;
+    await site.pass(450);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+  });
+
+  test("stays where it is when its far end is only muted", async () => {
+    const { site, far } = await talking();
+    site.relay.silent_ms = 15;
+    await site.pass(4_000);
+    site.setDetour("up");
+    site.relay.silent_ms = 5_000;
+    await site.pass(5_000);
+    expect(far.pending).toHaveLength(1);
+    expect(site.told).toEqual([]);
+  });
+
   test("is held while LTE is away too, and moves as soon as that comes up", async () => {
     const { site, far, cut } = await talking();
     await cut("down");

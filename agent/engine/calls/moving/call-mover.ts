@@ -14,6 +14,7 @@ import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
 import type { TransportLayer } from "../../../sip/transport/transport.ts";
 import { topRoute } from "../../forwarding.ts";
 import type { OwnUris } from "../../own-uris.ts";
+import type { Health } from "../../paths/path.ts";
 import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
 import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
@@ -38,12 +39,13 @@ import {
 import { inPlace, nextIn, nextOut, offerOf, reInvite, replace } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
+import { type FlowingSince, observeSound, SoundSuspicions } from "./sound-watch.ts";
 
 /** So long a caller is left without sound before the next rung is tried: three seconds hold two of them and the verdict. */
 const ANSWER_MS = 1200;
 /** RFC 3261 §14.1, for who did not begin the dialog: up to 2 s. */
 const GLARE_MS = 2000;
-const WATCH_MS = 500;
+const WATCH_MS = 400;
 /** A far end that has moved and is silent for so long is asked whether it still knows the call; then ever less often. */
 const SILENT_MS = 1000;
 const PROBE_AGAIN_MS = [2_000, 8_000, 30_000, 60_000] as const;
@@ -89,6 +91,10 @@ interface Move {
 export class CallMover implements DialogWatcher {
   readonly #context: CallMoverContext;
   readonly #moves = new Map<string, Move>();
+  readonly #suspicions = new SoundSuspicions();
+  #flowing: FlowingSince = new Map();
+  /** Calls that flowed and have not been heard since. */
+  readonly #stopped = new Set<string>();
   #watching: Timer | undefined;
 
   constructor(context: CallMoverContext) {
@@ -116,6 +122,7 @@ export class CallMover implements DialogWatcher {
   }
 
   changed(leg: string): void {
+    this.#watching ??= every(this.#context.clock, WATCH_MS, () => void this.#watch());
     this.#context.journal.changed(leg, () => this.#record(leg));
   }
 
@@ -142,13 +149,13 @@ export class CallMover implements DialogWatcher {
     const all = [...this.#context.dialogs.all()].sort((a, b) => outside(b) - outside(a));
     for (const kept of all) {
       const move = this.#moves.get(kept.leg);
-      const on = move?.runner.state.on ?? kept.trunk;
+      const on = this.#onOf(kept.leg, kept);
       if (trunk.id !== on) {
         if (move?.runner.state.name === "held" && this.#ways(kept, on).some(({ id }) => id === trunk.id)) {
           move.runner.feed({ type: "way", to: trunk.id, rungs: this.#rungs(kept) });
         }
       } else if (isGone(trunk)) this.#lost(kept, on);
-      else move?.runner.feed({ type: "back" });
+      else if (!isDoubtful(trunk.path.health) && !isDoubtful(trunk.health)) move?.runner.feed({ type: "back" });
     }
   }
 
@@ -171,7 +178,7 @@ export class CallMover implements DialogWatcher {
   wayOut(leg: string, except?: string): Trunk | undefined {
     const kept = this.#context.dialogs.get(leg);
     if (kept === undefined) return undefined;
-    const on = this.#moves.get(leg)?.runner.state.on ?? kept.trunk;
+    const on = this.#onOf(leg, kept);
     const current = this.#context.trunks.get(on);
     if (current !== undefined && on !== except && isUsable(current)) return current;
     return this.#ways(kept, on).find(({ id }) => id !== except);
@@ -211,7 +218,9 @@ export class CallMover implements DialogWatcher {
   }
 
   #lost(kept: KeptDialog, on: string): void {
-    const { dialogs, media, log } = this.#context;
+    const { dialogs, media, log, trunks } = this.#context;
+    const path = trunks.get(on)?.path.id;
+    if (path !== undefined) this.#suspicions.wasRight(path);
     const pair = pairOf(kept, dialogs.all());
     if (pair !== undefined) {
       log.info("a call between two phones of this box goes on without the cloud", { legs: [kept.leg, pair.leg] });
@@ -252,7 +261,6 @@ export class CallMover implements DialogWatcher {
       probe_after_ms: 0,
     };
     this.#moves.set(leg, move);
-    this.#watching ??= every(this.#context.clock, WATCH_MS, () => void this.#watch());
     return move;
   }
 
@@ -461,15 +469,24 @@ export class CallMover implements DialogWatcher {
     move.timer = this.#context.clock.after(after_ms, () => move.runner.feed(input));
   }
 
-  /** Looks for calls whose far end has fallen silent. */
+  /** Looks for calls whose far end has fallen silent: its path may be dead, or it may have hung up into a dead one. */
   async #watch(): Promise<void> {
     const { media, dialogs, clock } = this.#context;
-    if (this.#moves.size === 0) {
+    if (dialogs.size === 0) {
       this.#watching?.cancel();
       this.#watching = undefined;
+      this.#flowing = new Map();
+      this.#stopped.clear();
       return;
     }
     const silences = await media.silences();
+    const { flowing, stopped } = observeSound(this.#flowing, silences, clock.now());
+    this.#flowing = flowing;
+    for (const leg of stopped) {
+      this.#stopped.add(leg);
+      this.#suspect(leg);
+    }
+    this.#judgeStopped(silences);
     for (const move of this.#moves.values()) {
       const kept = dialogs.get(move.leg);
       const { name, lost } = move.runner.state;
@@ -479,6 +496,38 @@ export class CallMover implements DialogWatcher {
         move.probe_after_ms = 0;
       } else if (clock.now() >= move.probe_after_ms) this.#probe(move, kept);
     }
+  }
+
+  /**
+   * No path verdict is final where nobody beyond the site's own router is asked. A call that has fallen silent does not
+   * wait for one: when neither its path nor its PBX answers either, it is moved.
+   */
+  #judgeStopped(silences: ReadonlyMap<string, number>): void {
+    const { dialogs, trunks } = this.#context;
+    for (const leg of this.#stopped) {
+      const kept = dialogs.get(leg);
+      const silent_ms = silences.get(leg);
+      if (kept === undefined || silent_ms === undefined || silent_ms < SILENT_MS / 2) this.#stopped.delete(leg);
+      if (kept === undefined || silent_ms === undefined || silent_ms < SILENT_MS) continue;
+      const on = this.#onOf(leg, kept);
+      const trunk = trunks.get(on);
+      const isLost = this.#moves.get(leg)?.runner.state.lost === true;
+      if (isLost || trunk === undefined || !isDoubtful(trunk.path.health) || !isDoubtful(trunk.health)) continue;
+      this.#stopped.delete(leg);
+      this.#lost(kept, on);
+    }
+  }
+
+  #onOf(leg: string, kept: KeptDialog): string {
+    return this.#moves.get(leg)?.runner.state.on ?? kept.trunk;
+  }
+
+  #suspect(leg: string): void {
+    const { dialogs, trunks, clock } = this.#context;
+    const kept = dialogs.get(leg);
+    const path = kept === undefined ? undefined : trunks.get(this.#onOf(leg, kept))?.path;
+    if (path === undefined || path.health.state === "down" || !this.#suspicions.may(path.id, clock.now())) return;
+    path.suspect("the sound of a running call has stopped");
   }
 
   /** The same offer once more: who knows the call agrees, who has ended it says 481 (RFC 3261 §12.2.2). */
@@ -542,7 +591,7 @@ export class CallMover implements DialogWatcher {
     const { dialogs, media } = this.#context;
     const dialog = dialogs.get(leg);
     if (dialog === undefined) return undefined;
-    const on = this.#moves.get(leg)?.runner.state.on ?? dialog.trunk;
+    const on = this.#onOf(leg, dialog);
     return { v: 1, dialog, media: media.kept(leg), on };
   }
 }
@@ -550,6 +599,10 @@ export class CallMover implements DialogWatcher {
 /** Its packets go nowhere. A PBX that alone is silent may yet be out of the way of the sound. */
 function isGone({ path }: Trunk): boolean {
   return path.health.state === "down";
+}
+
+function isDoubtful({ state }: Health): boolean {
+  return state === "suspect" || state === "down";
 }
 
 function isUsable(trunk: Trunk): boolean {
