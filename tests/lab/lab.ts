@@ -50,6 +50,8 @@ export interface PhoneOptions {
    * command line for a password, for which it takes the next command.
    */
   readonly without_103?: boolean;
+  /** The expiry that the baresip telephones ask for, s; default 60. */
+  readonly expires_s?: number;
 }
 
 export interface Remote {
@@ -215,7 +217,7 @@ export class Lab {
         toneFile: toneOf(phone),
         control_port,
         transport: this.layout.tcp === true ? "tcp" : "udp",
-        registration: { password: phone.password, outbound, expires_s: 60 },
+        registration: { password: phone.password, outbound, expires_s: options.expires_s ?? 60 },
         dnsServers: [lan.box, lan.router],
         directory: this.directory,
         runDirectory: this.runDirectory,

@@ -213,6 +213,33 @@ describe("the mirror, while the cloud decides", () => {
   });
 });
 
+describe("phones that do not answer", () => {
+  test("a request that comes to nothing tells that its phone is unreachable, until it is heard again", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    await within(site, 20, phone.register());
+    const flow = { protocol: "udp", remote: { address: phone.address, port: 5060 } } as const;
+    site.network.setPaths(BOX, phone.address, { cut: "black-hole" });
+    void site.pbx.sendTo("101", "NOTIFY").catch(() => {});
+    await site.pass(33_000);
+    expect(site.parts.reach.of(flow)?.detail).toBe("it did not answer a request");
+    site.network.setPaths(BOX, phone.address, {});
+    await within(site, 20, phone.register());
+    expect(site.parts.reach.of(flow)).toBeUndefined();
+  });
+
+  test("contacts that the cloud has by other ways are counted, a phone of ours under another name is not", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    site.pbx.foreign = ["<sip:101@198.51.100.7>;expires=100"];
+    await within(site, 20, phone.register());
+    expect(site.parts.registrar.elsewhere("sip:101@pbx.example")).toBe(1);
+    site.pbx.foreign = [];
+    await within(site, 20, phone.register());
+    expect(site.parts.registrar.elsewhere("sip:101@pbx.example")).toBe(0);
+  });
+});
+
 describe("a cloud that does not answer", () => {
   async function silentCloud(): Promise<{ site: MemorySite; phone: MemoryPhone }> {
     const site = await memorySite();

@@ -196,6 +196,8 @@ describe("reading", () => {
     const known = (await app.inject({ url: "/metrics" })).body;
     expect(known).toContain("holdfast_emergency_ready 1");
     expect(known).toContain('holdfast_path_state{path="wan",kind="wan",state="up"} 1');
+    expect(known).toContain("holdfast_phones_stuck 0");
+    expect(known).toContain('holdfast_extensions{availability="online"} 0');
     expect(known).not.toContain("5550");
     shown = { ...document, engine: undefined };
     const silent = (await app.inject({ url: "/metrics" })).body;

@@ -10,6 +10,7 @@ export interface MetricsInput {
 
 const STATES = ["up", "degraded", "suspect", "down", "unknown"] as const;
 const READINESS = ["ready", "one_path", "not_ready", "unknown"] as const;
+const AVAILABILITIES = ["online", "limited", "offline", "unknown"] as const;
 const WAYS = ["wan", "lte", "modem", "not_possible", "unknown"] as const;
 
 /**
@@ -57,8 +58,18 @@ export async function renderMetrics(input: MetricsInput): Promise<{ type: string
     }
     gauge("phones_expected", "Extensions of the site").set(engine.phones.length);
     gauge("phones_registered", "Extensions with a registered phone").set(
-      engine.phones.filter((phone) => phone.availability === "online").length,
+      engine.phones.filter(({ availability }) => availability === "online" || availability === "limited").length,
     );
+    const extensions = gauge("extensions", "Extensions by availability", ["availability"]);
+    const devices = gauge("devices", "Telephones by availability", ["availability"]);
+    for (const availability of AVAILABILITIES) {
+      extensions.set({ availability }, engine.phones.filter((phone) => phone.availability === availability).length);
+      const those = engine.phones
+        .flatMap((phone) => phone.devices)
+        .filter((each) => each.availability === availability);
+      devices.set({ availability }, those.length);
+    }
+    gauge("phones_stuck", "Phones that the cloud has not got back after an outage").set(engine.stuck_phones.length);
     const calls = gauge("calls_active", "Calls going on", ["kind"]);
     for (const kind of ["internal", "outbound", "inbound", "emergency"] as const) {
       calls.set({ kind }, engine.calls.filter((call) => call.kind === kind).length);

@@ -76,7 +76,9 @@ export function heartbeatPayload(document: StatusDocument, beat: { interval_s: n
     media_fresh: document.processes.media.fresh ? 1 : 0,
     wan_up: up("wan"),
     lte_up: up("lte"),
-    phones_on: engine?.phones.filter((phone) => phone.availability === "online").length,
+    phones_on: engine?.phones.filter(({ availability }) => availability === "online" || availability === "limited")
+      .length,
+    phones_stuck: engine?.stuck_phones.length,
     phones_exp: engine?.phones.length,
     calls: engine?.calls.length,
     on_battery: power.source === "unknown" ? undefined : power.source === "battery" ? 1 : 0,

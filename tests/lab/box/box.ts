@@ -35,7 +35,14 @@ export interface BoxStatus {
           readonly registered?: boolean;
           readonly evidence?: readonly Evidence[];
         }[];
-        readonly phones: readonly { readonly number: string; readonly availability: string }[];
+        readonly phones: readonly {
+          readonly number: string;
+          readonly availability: string;
+          readonly contacts: number;
+          readonly elsewhere: number;
+        }[];
+        readonly stuck_phones: readonly { readonly number: string; readonly address: string; readonly why: string }[];
+        readonly counters: Readonly<Record<string, number>>;
         readonly calls: readonly { readonly kind: string; readonly state: string }[];
         readonly call_moves: readonly MovePermission[];
         readonly emergency: { readonly state: string; readonly reason: string };
@@ -73,6 +80,14 @@ export class Box {
   /** The snapshot as it is on the disk; empty when there is none. */
   async snapshotText(): Promise<string> {
     return readFile(this.#snapshot, "utf8").catch(() => "");
+  }
+
+  /** Whether the snapshot on disk speaks of something. */
+  async snapshotHolds(text: string): Promise<boolean> {
+    return readFile(this.#snapshot, "utf8").then(
+      (content) => content.includes(text),
+      () => false,
+    );
   }
 
   /** Turns one byte in the middle of the snapshot into another. */

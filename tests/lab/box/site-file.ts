@@ -45,6 +45,12 @@ export interface SiteOptions {
   };
   /** Phones may use IPv6 too, and the carrier's network and trunk know nothing else; that trunk is first for 911. */
   readonly six?: boolean;
+  /** Telephones refresh at the box this often, s, and the cloud hears of them more seldom. */
+  readonly lan_expires_s?: number;
+  /** A telephone is called stuck so long after the return, s. */
+  readonly stuck_after_s?: number;
+  /** The secrets that are provisioned for 101 to 103; default: MD5 for 101 and 102. */
+  readonly secrets?: readonly ("md5" | "sha256")[];
   /** The file ends in the middle, as after a power cut while it was saved. */
   readonly half_written?: boolean;
 }
@@ -52,8 +58,11 @@ export interface SiteOptions {
 /** The file's form before defaults are filled in. */
 type Written = { readonly [Key in keyof SiteConfig]?: unknown };
 
-const ha1 = (phone: Pick<Extension, "user" | "password">): string =>
-  createHash("md5").update(`${phone.user}:${domains.pbx}:${phone.password}`).digest("hex");
+const ha1 = (phone: Pick<Extension, "user" | "password">, algorithm: "md5" | "sha256" = "md5"): string =>
+  createHash(algorithm).update(`${phone.user}:${domains.pbx}:${phone.password}`).digest("hex");
+
+const secretsOf = (phone: Extension, algorithms: readonly ("md5" | "sha256")[]) =>
+  Object.fromEntries(algorithms.map((algorithm) => [`ha1_${algorithm}`, ha1(phone, algorithm)]));
 
 const morePhones = (count: number) =>
   Array.from({ length: count }, (_, n) => {
@@ -168,7 +177,7 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         number: extensions.baresip101.user,
         name: "Front desk",
         username: extensions.baresip101.user,
-        ha1_md5: ha1(extensions.baresip101),
+        ...secretsOf(extensions.baresip101, options.secrets ?? ["md5"]),
         location: "loc-room-1",
       },
       {
@@ -176,10 +185,16 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
         number: extensions.baresip102.user,
         name: "Room 2",
         username: extensions.baresip102.user,
-        ha1_md5: ha1(extensions.baresip102),
+        ...secretsOf(extensions.baresip102, options.secrets ?? ["md5"]),
         location: "loc-room-2",
       },
-      { id: "ext-103", number: extensions.linphone103.user, name: "Lobby", username: extensions.linphone103.user },
+      {
+        id: "ext-103",
+        number: extensions.linphone103.user,
+        name: "Lobby",
+        username: extensions.linphone103.user,
+        ...secretsOf(extensions.linphone103, options.secrets ?? []),
+      },
       { id: "ext-104", number: extensions.linphone104.user, name: "Store", username: extensions.linphone104.user },
       { id: "ext-105", number: extensions.linphone105.user, name: "Yard", username: extensions.linphone105.user },
       ...morePhones(options.more_phones ?? 0),
@@ -190,7 +205,11 @@ export function siteFile(layout: Layout, options: SiteOptions = {}): string {
       { id: "loc-room-1", label: "Front desk", civic: { ...siteLocation, FLR: "1", ROOM: "101" } },
       { id: "loc-room-2", label: "Room 2", civic: { ...siteLocation, FLR: "2", ROOM: "202" } },
     ],
-    ...(options.second_pbx ? { registrar: { lan_expires_s: 30 } } : {}),
+    registrar: {
+      ...(options.second_pbx ? { lan_expires_s: 30 } : {}),
+      ...(options.lan_expires_s === undefined ? {} : { lan_expires_s: options.lan_expires_s }),
+      ...(options.stuck_after_s === undefined ? {} : { stuck_after_s: options.stuck_after_s }),
+    },
     failover: { hold_down_ms: options.hold_down_ms ?? 3000, return_when: options.return_when ?? "stable" },
     noc: {
       brokers: [{ id: "noc", host: hosts.broker, paths: ["wan", "lte"] }],

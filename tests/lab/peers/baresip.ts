@@ -199,6 +199,23 @@ export class Baresip implements Telephone {
     await this.#socat?.stop("SIGKILL");
   }
 
+  /** It hangs: there, but says and does nothing. */
+  freeze(): void {
+    process.kill(this.#running.pid, "SIGSTOP");
+  }
+
+  thaw(): void {
+    process.kill(this.#running.pid, "SIGCONT");
+  }
+
+  /** It is switched off in order, and signs off. */
+  async quit(): Promise<void> {
+    await this.#command("quit").catch(() => {});
+    await this.#running.exited;
+    this.#control?.close();
+    await this.#socat?.stop("SIGKILL");
+  }
+
   get running(): boolean {
     return this.#program?.running ?? false;
   }

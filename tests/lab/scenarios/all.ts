@@ -12,6 +12,7 @@ import { offlineFeatures } from "./offline-features.ts";
 import { outageRequests } from "./outage-requests.ts";
 import { outages } from "./outages.ts";
 import { peersAlone } from "./peers-alone.ts";
+import { registrations } from "./registrations.ts";
 import { runningCalls } from "./running-calls.ts";
 import { severalServers } from "./several-servers.ts";
 import { sippAlone } from "./sipp-alone.ts";
@@ -37,6 +38,7 @@ export const scenarios: readonly Scenario[] = [
   ...severalServers,
   ...emergencyRestart,
   ...carrierNats,
+  ...registrations,
 ];
 
 /** Those that `npm test` plays. */
