@@ -32,6 +32,7 @@ export interface NamesCounters {
 /** A phone asks again after two or three seconds. */
 const FORWARD_TIMEOUT_MS = 1_500;
 const MAX_FORWARDING = 256;
+const QUERY_BYTES = 1_024;
 /** So that phones that were told of the cloud ask again soon after it is gone. Seconds. */
 const CLOUD_TTL_S = 60;
 const AGAIN_MS = 5_000;
@@ -101,7 +102,7 @@ export class Names {
   }
 
   #query(bytes: Uint8Array, own: OwnNames, protocol: "udp" | "tcp", reply: Reply): void {
-    const query = readPacket(bytes);
+    const query = readPacket(bytes, QUERY_BYTES);
     if (query === undefined) {
       this.counters.dropped++;
       return;

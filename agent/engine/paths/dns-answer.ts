@@ -15,6 +15,7 @@ export type DnsReading =
 /** More than any real set: what comes after is not read. */
 const RECORDS_MAX = 64;
 const CNAMES_MAX = 8;
+const ANSWER_BYTES = 16_384;
 /** RFC 6891, at the size that no path fragments. */
 const EDNS_BYTES = 1_232;
 /** For "none" from a server that does not say how long that holds. */
@@ -45,9 +46,12 @@ export function encodeQuestion(id: number, question: Question): Uint8Array {
   });
 }
 
-/** Undefined for bytes that are no DNS message. Never throws. */
-export function readPacket(bytes: Uint8Array): Packet | undefined {
-  if (bytes.length < 12) return undefined;
+/**
+ * Undefined for bytes that are no DNS message, or more than any honest one of ours: names may point at names, so that the
+ * time to read them grows with the square of the size. Never throws.
+ */
+export function readPacket(bytes: Uint8Array, most_bytes = ANSWER_BYTES): Packet | undefined {
+  if (bytes.length < 12 || bytes.length > most_bytes) return undefined;
   try {
     return decode(Buffer.from(bytes));
   } catch {
