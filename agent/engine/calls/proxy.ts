@@ -20,6 +20,7 @@ import {
   type Target,
 } from "./proxy-parties.ts";
 import { forStrictRouter, readRoute } from "./proxy-routes.ts";
+import { recordRouteUri, sipsNotAllowed, wantsTls } from "./proxy-secure.ts";
 
 export interface ForwardOptions {
   readonly tx: ServerTransaction;
@@ -172,7 +173,13 @@ export class SipProxy {
     readonly onFailed: ((failure: Failure) => boolean) | undefined;
     readonly otherWay?: (() => boolean) | undefined;
   }): void {
-    const { tx, from, request, targets, leg, skipped, onFailed } = passage;
+    const { tx, from, request, leg, skipped, onFailed } = passage;
+    const secure = wantsTls(tx.request) && !isInDialog(tx.request);
+    const targets = passage.targets.filter(({ party }) => !secure || party.flow.protocol === "tls");
+    if (targets.length === 0 && passage.targets.length > 0) {
+      tx.respond(sipsNotAllowed(tx.request));
+      return;
+    }
     const running: ProxiedRequest = new ProxiedRequest({
       context: this.#context,
       tx,
@@ -197,17 +204,19 @@ export class SipProxy {
     if (from.kind === "phone" && target.party.kind === "phone") dropAssertions(copy);
     if (record) {
       // Two elements, one for each side (RFC 5658): each says which side a request has to leave by.
-      prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg)};lr>`);
-      prependHeader(copy, "Record-Route", `<${this.#ownUri(target.party, leg)};lr>`);
+      prependHeader(copy, "Record-Route", `<${this.#ownUri(from, leg, request)};lr>`);
+      prependHeader(copy, "Record-Route", `<${this.#ownUri(target.party, leg, request)};lr>`);
     }
     return copy;
   }
 
-  #ownUri(party: Party, leg: string): string {
+  #ownUri(party: Party, leg: string, request: SipRequest): string {
     const { own, transport } = this.#context;
-    return party.kind === "trunk"
-      ? own.towardsTrunk(party.trunk, leg)
-      : own.towardsPhone(party.flow, transport.sentBy(party.flow), leg);
+    const uri =
+      party.kind === "trunk"
+        ? own.towardsTrunk(party.trunk, leg)
+        : own.towardsPhone(party.flow, transport.sentBy(party.flow), leg);
+    return recordRouteUri(uri, request, party.flow);
   }
 
   /** Takes our elements off the Route and finds who is meant. `target` undefined: known to be ours, but unreachable. */
