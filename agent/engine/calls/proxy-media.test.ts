@@ -110,6 +110,29 @@ describe("which media goes through the relay", () => {
   });
 });
 
+describe("where a side is", () => {
+  test("before its answer: wherever its signalling is, heard and sent nothing", async () => {
+    await phoneSays("m=audio 30000 RTP/AVP 0");
+    expect(peer("trunk")).toEqual({
+      address: "203.0.113.10",
+      port: 0,
+      accept_from: ["203.0.113.10", "192.0.2.5"],
+    });
+    await trunkSays("m=audio 7000 RTP/AVP 0");
+    expect(peer("trunk")).toMatchObject({ address: "203.0.113.20", port: 7000 });
+  });
+
+  test("what ICE's checks saw of it at the other end is the relay, and nothing new", async () => {
+    await phoneSays("m=audio 30000 RTP/AVP 0");
+    await trunkSays("m=audio 7000 RTP/AVP 0");
+    const seen = relay.endpoints.get(`proxied-${LEG}-0-phone`)?.port ?? 0;
+    await says("phone", description(PARTIES.phone.local_address, "m=audio 21730 RTP/AVP 0"));
+    await says("trunk", description(PARTIES.phone.local_address, `m=audio ${seen} RTP/AVP 0`));
+    expect(peer("phone")).toMatchObject({ address: "10.20.0.101", port: 30_000 });
+    expect(peer("trunk")).toMatchObject({ address: "203.0.113.20", port: 7000 });
+  });
+});
+
 describe("RTCP on the RTP port", () => {
   test("once both sides say so it counts for both, whoever said it first", async () => {
     await phoneSays("m=audio 30000 RTP/AVP 0", "a=rtcp-mux");

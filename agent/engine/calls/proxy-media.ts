@@ -122,7 +122,7 @@ export class ProxyMedia {
       return;
     }
     this.#enqueue(known, async () => {
-      if (await this.#open(leg, known, parties, media)) {
+      if (await this.#open(leg, known, from, parties, media)) {
         go(this.#rewrite(known, from, parties, media, sdp, message));
       } else go(message);
     });
@@ -339,8 +339,15 @@ export class ProxyMedia {
     });
   }
 
-  async #open(leg: string, session: Session, parties: MediaParties, media: readonly SdpMedia[]): Promise<boolean> {
+  async #open(
+    leg: string,
+    session: Session,
+    from: MediaSide,
+    parties: MediaParties,
+    media: readonly SdpMedia[],
+  ): Promise<boolean> {
     const { relay } = this.#context;
+    const to: MediaSide = from === "phone" ? "trunk" : "phone";
     if (!relay.connected) {
       this.#context.alarms.raise("media.down", "", "The media process is not connected.");
       return false;
@@ -353,6 +360,9 @@ export class ProxyMedia {
           if (!isRelayed(line) || session.lines[i] !== undefined) return;
           const [phone, trunk] = await Promise.all([open("phone", i), open("trunk", i)]);
           session.lines[i] = { ends: { phone, trunk }, described: {}, told: {} };
+          // Whoever made the offer is ready to hear from now on (RFC 3264 §5.1), before the answer has come.
+          const early = beforeItsAnswer(parties[to]);
+          relay.setPeer((to === "phone" ? phone : trunk).id, early).catch((error) => this.#trouble(error));
           relay.bridge(phone.id, trunk.id).catch((error) => this.#trouble(error));
         }),
       );
@@ -390,7 +400,8 @@ export class ProxyMedia {
     media.forEach((description, i) => {
       const line = session.lines[i];
       if (line === undefined || !isDatagram(description)) return;
-      const described = { peer: peerOf(description, parties[from]), mux: description.rtcpMux };
+      const before = isOurs(line, from, description) ? line.described[from] : undefined;
+      const described = { peer: before?.peer ?? peerOf(description, parties[from]), mux: description.rtcpMux };
       this.#describe(session, dialogOf(message), from, i, described);
       // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
       const sharer = media.findIndex(
@@ -470,6 +481,23 @@ function peerOf(media: SdpMedia, { local_address, signalling_address }: MediaPar
     ...(media.rtcp === undefined ? {} : { rtcp_port: media.rtcp.port }),
     accept_from: address === signalling_address ? [address] : [address, signalling_address],
   };
+}
+
+/**
+ * What is known of a side that has not described itself: its signalling's address. Of a call that comes round through the
+ * cloud (phone → box → PBX → box → phone) our own other end may be the first that is heard.
+ */
+function beforeItsAnswer({ local_address, signalling_address }: MediaParty): RemotePeer {
+  return { address: signalling_address, port: 0, accept_from: [...new Set([signalling_address, local_address])] };
+}
+
+/**
+ * Under ICE somebody may describe himself by the address that the other end's checks saw (a peer-reflexive candidate, RFC
+ * 8445 §7.2.5.3.1): that is the relay's. No phone is at the box's address; the cloud is, where the call comes round.
+ */
+function isOurs({ ends }: Line, from: MediaSide, { address, port }: SdpMedia): boolean {
+  const all = [ends.phone, ends.trunk];
+  return all.some((end) => end.address === address && (from === "phone" || end.port === port));
 }
 
 const isUnspecified = (address: string) => address === "0.0.0.0" || address === "::";

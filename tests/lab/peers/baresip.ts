@@ -11,6 +11,8 @@ import type { IncomingCall, Telephone } from "./telephone.ts";
 export interface BaresipExtras {
   /** Further modules: `presence.so`, … */
   readonly modules?: readonly string[];
+  /** Modules that its account needs: `srtp.so`, `ice.so`, … */
+  readonly media_modules?: readonly string[];
   /** Further parameters of its account: `mwi=yes`, … */
   readonly account?: readonly string[];
   /** Whom it knows, the first of them is the current one: lines of its `contacts` file. */
@@ -265,6 +267,7 @@ export class Baresip implements Telephone {
       "module aufile.so",
       "module aubridge.so",
       "module sndfile.so",
+      ...(this.#extras.media_modules ?? []).map((module) => `module ${module}`),
       "module_tmp uuid.so",
       "module_tmp account.so",
       "module_app menu.so",

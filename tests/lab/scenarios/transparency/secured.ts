@@ -1,11 +1,16 @@
-/** Sound that two telephones encrypt for each other (SRTP, keys in the SDP): the box moves it and understands nothing. */
+/**
+ * Sound that two telephones encrypt for each other (SRTP, with keys in the SDP or by DTLS), and the way that they look for
+ * (ICE): the box moves it all and understands nothing.
+ */
 import { lan } from "../../addresses.ts";
 import { readRtp } from "../../capture/telephone-events.ts";
 import { sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
+import type { BaresipExtras } from "../../peers/baresip.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { bothHeard, hangUp } from "../../story.ts";
-import { Watch } from "../../transparency.ts";
+import { type Passage, Watch } from "../../transparency.ts";
+import { connect } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
 
 const TALK_MS = 1500;
@@ -54,7 +59,63 @@ async function sdes(lab: Lab): Promise<void> {
   await watch.unchanged("INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
 }
 
+/** Two baresips with the same extras talk; returns the descriptions that passed. */
+async function talkWith(lab: Lab, extras: BaresipExtras, talk_ms = TALK_MS): Promise<readonly Passage[]> {
+  const { baresip101, baresip102 } = cast(lab);
+  const phones = [baresip101, baresip102];
+  await Promise.all(phones.map((phone) => phone.restart(extras)));
+  const watch = new Watch(lab);
+  for (const phone of phones) phone.forget();
+  await connect(baresip101, baresip102);
+  await sleep(talk_ms);
+  await hangUp(baresip101, baresip102);
+  await bothHeard(lab, baresip101, baresip102, 700);
+  const described = await Promise.all(["INVITE", "200 INVITE"].map((label) => watch.passage(label)));
+  await Promise.all(phones.map((phone) => phone.restart()));
+  return described;
+}
+
+async function dtls(lab: Lab): Promise<void> {
+  const described = await talkWith(lab, {
+    media_modules: ["srtp.so", "dtls_srtp.so"],
+    account: ["mediaenc=dtls_srtp"],
+  });
+  for (const { label, received, sent } of described) {
+    const fingerprint = (body: Buffer) => body.toString().match(/^a=fingerprint:\S+ \S+/m)?.[0];
+    expect(fingerprint(received.body) !== undefined, `the ${label} has no fingerprint: ${received.body}`);
+    expect(fingerprint(received.body) === fingerprint(sent.body), `the fingerprint in the ${label} changed`);
+  }
+}
+
+async function ice(lab: Lab): Promise<void> {
+  const described = await talkWith(lab, { media_modules: ["ice.so"], account: ["medianat=ice"] });
+  for (const { label, received, sent } of described) {
+    const candidates = (body: Buffer) => body.toString().match(/^a=candidate:.*/gm) ?? [];
+    expect(candidates(received.body).length > 0, `the ${label} has no candidates: ${received.body}`);
+    const led = candidates(sent.body);
+    expect(led.length > 0, `the ${label} has no candidates any more`);
+    expect(
+      led.every((candidate) => candidate.includes(` ${lan.box} `)),
+      `a candidate in the ${label} leads past the box: ${led.join("; ")}`,
+    );
+  }
+}
+
 export const secured: readonly Scenario[] = [
+  {
+    name: "dtls-srtp",
+    summary: "two telephones that agree on their keys in the media itself (DTLS-SRTP) hear each other",
+    short: true,
+    stage: site,
+    run: dtls,
+  },
+  {
+    name: "ice",
+    summary: "two telephones that look for a way by ICE find the one through the box, and hear each other",
+    short: true,
+    stage: site,
+    run: ice,
+  },
   {
     name: "sdes-srtp",
     summary: "two telephones that insist on SRTP with keys in the SDP hear each other; keys and packets pass untouched",
