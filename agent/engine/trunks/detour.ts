@@ -56,6 +56,7 @@ export class Detour implements Trunk {
       on_demand: true,
       connected: () => {},
       lost: () => {},
+      moved: () => {},
       failed: (source, { code, detail }) => log.warn("detour", { source, code, detail }),
       named: () => {},
       pong: () => {},

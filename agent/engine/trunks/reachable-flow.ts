@@ -84,7 +84,8 @@ export class ReachableFlow {
    */
   mappedTo(mapped: Endpoint): void {
     const flow = this.#flow;
-    if (flow === undefined || flow.reliable) return;
+    // A connection has a port of its own anyway; beyond a NAT it is the only way back, and the contact has to name it.
+    if (flow === undefined || (flow.reliable && mapped.address === flow.local.address)) return;
     const before = this.#mapped;
     if (before?.address === mapped.address && before.port === mapped.port) return;
     this.#mapped = mapped;

@@ -112,6 +112,12 @@ export class RegistrationClient {
     this.#feed({ kind: "start" });
   }
 
+  /** The registrar sees us elsewhere than what is registered says. */
+  moved(): void {
+    this.#feed({ kind: "moved" });
+    this.#report();
+  }
+
   /** A registration belongs to the flow it went over. */
   flowLost(): void {
     this.#abandon();

@@ -55,6 +55,13 @@ describe("a registration", () => {
     expect(again.state.phase).toBe("waiting");
   });
 
+  test("goes on under a new address at once when a NAT has moved it, whatever it is doing, and lapses if that fails", () => {
+    const before = drive({ kind: "start" }, { kind: "accepted", expires_s: 300 }, { kind: "moved" });
+    expect(before.effects).toEqual([{ do: "cancel_due" }, { do: "register", expires_s: 300, with_answer: false }]);
+    expect(before.state.valid_until_ms).toBe(10_000);
+    expect(drive({ kind: "start" }, { kind: "moved" }).effects.at(-1)).toMatchObject({ do: "register" });
+  });
+
   test("waits twice as long after each failure, up to half an hour (RFC 5626 §4.5), and as long as Retry-After says", () => {
     const failures = (n: number) =>
       Array.from({ length: n }, () => [{ kind: "due" }, { kind: "failed" }] as const).flat();

@@ -28,6 +28,8 @@ export type RegistrationInput = { readonly at_ms: number } & (
       readonly answerable: boolean;
     }
   | { readonly kind: "accepted"; readonly expires_s: number }
+  /** A NAT has moved us: what is registered leads nowhere (RFC 5626 §4.4.2). */
+  | { readonly kind: "moved" }
   /** 439: the same again without asking for outbound (RFC 5626 §11.6). */
   | { readonly kind: "without_outbound" }
   | { readonly kind: "too_brief"; readonly min_expires_s: number }
@@ -53,6 +55,8 @@ const MAX_WAIT_S = 1_800;
 const REFUSED_WAIT_S = 600;
 /** A Retry-After is obeyed up to this. */
 const LONGEST_ASKED_S = 3_600;
+/** A registration under an address that is no longer ours counts until its successor should be there. */
+const MOVED_GRACE_MS = 10_000;
 const REFRESH_AT = 0.8;
 const MAX_EXPIRES_S = 86_400;
 
@@ -78,7 +82,7 @@ export function registrationMachine(random: () => number) {
 
 function step(registration: Registration, input: RegistrationInput, random: () => number): Step {
   // What answers a request that is no longer waited for changes nothing.
-  const command = input.kind === "start" || input.kind === "due" || input.kind === "stop";
+  const command = input.kind === "start" || input.kind === "due" || input.kind === "stop" || input.kind === "moved";
   if (!command && registration.phase !== "trying") return go(registration);
   switch (input.kind) {
     case "start":
@@ -111,6 +115,21 @@ function step(registration: Registration, input: RegistrationInput, random: () =
           refused: false,
         },
         { do: "due_at", at_ms: input.at_ms + refresh_ms },
+      );
+    }
+    case "moved": {
+      if (registration.phase === "idle") return go(registration);
+      const { valid_until_ms } = registration;
+      const lapses_ms = input.at_ms + MOVED_GRACE_MS;
+      return go(
+        {
+          ...registration,
+          phase: "trying",
+          answered: 0,
+          valid_until_ms: valid_until_ms === undefined ? undefined : Math.min(valid_until_ms, lapses_ms),
+        },
+        { do: "cancel_due" },
+        { do: "register", expires_s: registration.ask_expires_s, with_answer: false },
       );
     }
     case "without_outbound":

@@ -120,6 +120,7 @@ export class SipTrunk implements Trunk {
       keep_alive: setting.registration !== undefined,
       connected: () => this.#connected(),
       lost: () => this.#registration?.flowLost(),
+      moved: () => this.#registration?.moved(),
       failed: (source, error) => {
         if (error.code.startsWith("ECERT")) reports.certificate(this, error.detail);
         this.#unsendable(source, error);

@@ -543,6 +543,29 @@ describe("a trunk's registration through NATs (RFC 5626, RFC 3581)", () => {
     }
   });
 
+  test("over TCP names the connection by the address that the registrar sees, and without a NAT the listening port", async () => {
+    const seenFrom = (response: SipResponse, address: string): SipResponse => ({
+      ...response,
+      headers: response.headers.map(({ name, value }) =>
+        name === "Via"
+          ? {
+              name,
+              value: value.replace(/;rport=\d+/, ";rport=41000").replace(/;received=[^;]+/, `;received=${address}`),
+            }
+          : { name, value },
+      ),
+    });
+    const { clock, carrier, line } = await world(site("tcp", true));
+    carrier.answer = (request) => accepts(request);
+    await run(clock, 7_000);
+    expect(line.contact("x")).toBe(`sip:x@${BOX_LTE}:5070;transport=tcp`);
+    const other = await world(site("tcp", true));
+    other.carrier.answer = (request) => seenFrom(accepts(request), NAT);
+    await run(other.clock, 7_000);
+    expect(other.line.contact("x")).toBe(`sip:x@${NAT}:41000;transport=tcp`);
+    expect(contactOf(registers(other.carrier).at(-1))).toContain(`@${NAT}:41000;transport=tcp>`);
+  });
+
   async function behindNat(forgets_ms: number) {
     let nat: MemoryNat | undefined;
     const made = await world(site("udp", true), {}, (network) => {

@@ -48,6 +48,8 @@ export interface ConnectionPorts {
   connected(): void;
   /** The flow is gone, and what was registered over it. */
   lost(): void;
+  /** The peer sees the box elsewhere than before. */
+  moved(): void;
   failed(source: string, error: TransportError): void;
   /** The peer answered a keep-alive that was sent then (Clock ms). */
   pong(sent_ms: number): void;
@@ -95,13 +97,7 @@ export class TrunkConnection {
   constructor(ports: ConnectionPorts) {
     this.#ports = ports;
     this.#beside = new StreamBeside(ports);
-    this.reachable = new ReachableFlow({
-      ...ports,
-      moved: () => {
-        ports.lost();
-        ports.connected();
-      },
-    });
+    this.reachable = new ReachableFlow(ports);
   }
 
   start(): void {
