@@ -109,39 +109,28 @@ export function reply(status: string, options: ReplyOptions = {}): Step {
   return send(responseText(status, copied, options), options);
 }
 
-/** SIPp keeps one line of a header at a time: so many of its lines, as there are proxies on the way. */
-const linesOf = (name: string, count: number): readonly { readonly header: string; readonly variable: string }[] =>
-  Array.from({ length: count }, (_, n) => ({ header: name, variable: `invite_${name.replace("-", "_")}_${n + 1}` }));
+/** Of an INVITE that came by a proxy: it records its route at the top, so that this is every Via and Record-Route. */
+const UP_TO_FROM = { regexp: "Record-Route:.*From:", where: 'search_in="msg"', variable: "invite_up_to_From" } as const;
 
 /**
  * Takes the INVITE and keeps what answers to it must copy, for `answerInvite`: other requests may come between.
- * `lines`: how many lines of Via and of Record-Route it has, where it is more than one Via alone.
+ * `proxied`: it has several lines of Via and of Record-Route, of which SIPp keeps the first alone when asked for them.
  */
-export function takeInvite(options: ReceiveOptions & { readonly lines?: number } = {}): Step {
-  const single = (options.lines === undefined ? ["Via"] : []).concat(["From", "To", "CSeq"]);
-  const kept = [
-    ...single.map((header) => ({ header, variable: `invite_${header}`, occurrence: 1 })),
-    ...["Via", "Record-Route"].flatMap((name) =>
-      linesOf(name, options.lines ?? 0).map((line, n) => ({ ...line, occurrence: n + 1 })),
-    ),
-  ];
+export function takeInvite(options: ReceiveOptions & { readonly proxied?: boolean } = {}): Step {
+  const line = (header: string) =>
+    ({ regexp: ".*", where: `search_in="hdr" header="${header}:"`, variable: `invite_${header}` }) as const;
+  const kept = [options.proxied ? UP_TO_FROM : line("Via"), ...["From", "To", "CSeq"].map(line)];
   const actions = kept.map(
-    ({ header, variable, occurrence }) =>
-      `<ereg regexp=".*" search_in="hdr" header="${header}:" occurrence="${occurrence}" assign_to="${variable}"/>`,
+    ({ regexp, where, variable }) => `<ereg regexp="${regexp}" ${where} assign_to="${variable}"/>`,
   );
   const received = receiveRequest("INVITE", { ...options, actions: [...actions, ...(options.actions ?? [])] });
   // SIPp refuses a scenario that keeps something and never uses it.
   return `${received}\n<Reference variables="${kept.map(({ variable }) => variable).join(",")}"/>`;
 }
 
-/** Answers the INVITE that `takeInvite` took. */
-export function answerInvite(status: string, options: ReplyOptions & { readonly lines?: number } = {}): Step {
-  const { lines } = options;
-  const copies = ["Via", "Record-Route"].flatMap((name) =>
-    linesOf(name, lines ?? 0).map(({ variable }) => `${name}: [$${variable}]`),
-  );
-  const copied = `${lines === undefined ? "Via: [$invite_Via]" : copies.join("\n")}
-From: [$invite_From]
+/** Answers the INVITE that `takeInvite` took, `proxied` as there. */
+export function answerInvite(status: string, options: ReplyOptions & { readonly proxied?: boolean } = {}): Step {
+  const copied = `${options.proxied ? "[$invite_up_to_From]" : "Via: [$invite_Via]\nFrom:"} [$invite_From]
 To: [$invite_To]${toTag(options.tag)}
 [last_Call-ID:]
 CSeq: [$invite_CSeq]`;

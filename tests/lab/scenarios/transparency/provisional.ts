@@ -30,9 +30,6 @@ import { cast, site } from "./stage.ts";
 /** A tone that no telephone here sends. */
 const beyondTone_hz = remotePhones.psapWan.tone_hz;
 
-/** Via and Record-Route of an INVITE that has passed a telephone, the box (which records twice) and the PBX. */
-const LINES = 3;
-
 const hasBody = ({ body }: SeenMessage): boolean => body.length > 0;
 
 async function prack(lab: Lab): Promise<void> {
@@ -71,16 +68,16 @@ async function repeatedProgress(lab: Lab, watch: Watch): Promise<void> {
   const { linphone104 } = cast(lab);
   linphone104.forget();
   const progress = answerInvite("183 Session Progress", {
-    ...{ lines: LINES, headers: ["Require: 100rel", "RSeq: 4711"], body: sdp() },
+    ...{ proxied: true, headers: ["Require: 100rel", "RSeq: 4711"], body: sdp() },
   });
   const callee = await Sipp.start(lab, {
     ...{ ...beyondPbx, name: "repeats-its-183", media_port: 5340, echoes: true },
     scenario: scenario("repeats its 183", [
-      takeInvite({ lines: LINES }),
+      takeInvite({ proxied: true }),
       ...[progress, progress, progress],
       receiveRequest("PRACK"),
       reply("200 OK", { tag: false }),
-      answerInvite("200 OK", { lines: LINES, retransmitted_ms: 500 }),
+      answerInvite("200 OK", { proxied: true, retransmitted_ms: 500 }),
       receiveRequest("ACK"),
       receiveRequest("BYE"),
       reply("200 OK", { tag: false, contact: false }),
@@ -195,9 +192,9 @@ async function lateOfferReliably(lab: Lab): Promise<void> {
   const callee = await Sipp.start(lab, {
     ...{ ...beyondPbx, name: "late-offer-callee", media_port: 5300, echoes: true },
     scenario: scenario("offers reliably", [
-      takeInvite({ lines: LINES }),
+      takeInvite({ proxied: true }),
       answerInvite("183 Session Progress", {
-        lines: LINES,
+        proxied: true,
         retransmitted_ms: 500,
         headers: ["Require: 100rel", "RSeq: 988"],
         body: sdp(),
@@ -205,7 +202,7 @@ async function lateOfferReliably(lab: Lab): Promise<void> {
       receiveRequest("PRACK"),
       reply("200 OK", { tag: false }),
       pause(1000),
-      answerInvite("200 OK", { lines: LINES, retransmitted_ms: 500 }),
+      answerInvite("200 OK", { proxied: true, retransmitted_ms: 500 }),
       receiveRequest("ACK"),
       receiveRequest("BYE"),
       reply("200 OK", { tag: false, contact: false }),
