@@ -26,6 +26,8 @@ export interface TrunkStatus {
   readonly evidence: readonly Evidence[];
   readonly registered: boolean | undefined;
   readonly availability?: Availability;
+  /** Of PBX targets: new work goes to this one. */
+  readonly in_use?: boolean;
   /** p99 of INVITE to first response, once learned. */
   readonly first_response_p99_ms: number | undefined;
 }

@@ -319,6 +319,40 @@ describe("a trunk", () => {
   });
 });
 
+describe("two PBX targets", () => {
+  const twoPbxs = (): SiteConfig => {
+    const config = structuredClone(site()) as SiteConfig;
+    const [first] = config.pbx_targets;
+    if (first !== undefined) config.pbx_targets.push({ ...first, id: "cloud-2", host: CARRIER });
+    return config;
+  };
+  const inUse = (trunks: SiteTrunks) => trunks.status().find(({ in_use }) => in_use)?.id;
+
+  test("the second is in use once the first is down, and the first again after its hold-down and by the site's policy", async () => {
+    const { clock, network, trunks } = await world(twoPbxs());
+    let may = false;
+    trunks.returnsWhen(() => may);
+    await run(clock, 3_000);
+    expect(trunks.pbxs().map(({ id }) => id)).toEqual(["cloud", "cloud-2"]);
+    network.setPaths(BOX_WAN, PBX, { cut: "black-hole" });
+    trunks.get("cloud")?.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 1_500);
+    // In doubt new work goes to the other one already.
+    expect(trunks.pbxs()[0]?.id).toBe("cloud-2");
+    expect(inUse(trunks)).toBe("cloud");
+    await run(clock, 4_000);
+    expect(trunks.pbxs().map(({ id }) => id)).toEqual(["cloud-2"]);
+    expect(inUse(trunks)).toBe("cloud-2");
+    network.setPaths(BOX_WAN, PBX, { cut: "none" });
+    await run(clock, 90_000, 500);
+    expect(trunks.get("cloud")?.health.state).toBe("up");
+    expect(inUse(trunks)).toBe("cloud-2");
+    may = true;
+    await run(clock, 6_000, 500);
+    expect(inUse(trunks)).toBe("cloud");
+  });
+});
+
 describe("a trunk's availability", () => {
   const told = (record: readonly HoldfastEvent[], id: string) =>
     record.flatMap((event) => (event.type === "trunk.availability" && event.data.id === id ? [event.data] : []));

@@ -179,7 +179,10 @@ export class SiteTrunks implements Trunks {
   }
 
   status(): TrunkStatus[] {
-    return this.#trunks.map((trunk) => trunk.status());
+    const { current } = this.#choice.state;
+    return this.#trunks.map((trunk) =>
+      trunk.kind === "pbx" ? { ...trunk.status(), in_use: trunk.id === current } : trunk.status(),
+    );
   }
 
   /** For telemetry `engine.learned`. */

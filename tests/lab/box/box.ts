@@ -33,6 +33,7 @@ export interface BoxStatus {
           readonly id: string;
           readonly state: string;
           readonly registered?: boolean;
+          readonly in_use?: boolean;
           readonly evidence?: readonly Evidence[];
         }[];
         readonly phones: readonly {

@@ -53,6 +53,8 @@ async function pbxFailover(lab: Lab): Promise<void> {
     await trunkState(lab, "cloud", "down", 30_000);
     const engine = (await lab.box.status())?.engine;
     expect(engine?.mode === "normal", `the mode is ${engine?.mode} though the second cloud is good`);
+    const inUse = engine?.trunks.find(({ in_use }) => in_use)?.id;
+    expect(inUse === "cloud-2", `the cloud in use is ${inUse ?? "none"}, not the second`);
   });
   await internalCall(lab, baresip101, baresip102, "put through by the box: the second cloud does not know them yet");
   await lab.step("the telephones' next registrations go to the second cloud", () =>
