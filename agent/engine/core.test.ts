@@ -155,6 +155,21 @@ describe("the dispatcher", () => {
     expect(site.parts.counters.all()).toMatchObject({ registers: 1, emergency_calls: 1 });
   });
 
+  test("over a connection nothing is repeated: a phone's request is put aside until the site file comes", async () => {
+    const site = await memorySite({ unconfigured: { waits: () => true } });
+    const phone = await site.phone("101", "10.20.0.101");
+    const transport = site.network.transport();
+    const flow = transport.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: phone.address });
+    const via = { name: "Via", value: `SIP/2.0/TCP ${phone.address};branch=z9hG4bK1` };
+    for (const request of [phone.registerRequest({ headers: [via] }), phone.inviteRequest("911", "", [via])]) {
+      transport.send(flow, request);
+    }
+    await site.pass(50);
+    expect(site.held.map(({ method }) => method)).toEqual(["REGISTER", "INVITE"]);
+    expect(site.learned).toEqual(["pbx.example"]);
+    expect(site.calls.taken).toEqual([]);
+  });
+
   test("without a site file and a cloud nobody is challenged in a made-up realm", async () => {
     const site = await memorySite({ unconfigured: { waits: () => false } });
     const phone = await site.phone("101", "10.20.0.101");

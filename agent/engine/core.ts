@@ -109,10 +109,13 @@ export class Core {
   /** While there is no site file yet: what a phone repeats waits for it. The server that a call names is learned at once. */
   leaves(request: SipRequest, flow: Flow): boolean {
     const { unconfigured, trunks } = this.#context;
-    if (unconfigured?.waits() !== true || flow.protocol !== "udp" || trunks.of(flow) !== undefined) return false;
-    if (request.method === "REGISTER") return true;
-    if (request.method !== "INVITE" || isInDialog(request)) return false;
-    this.#learns(request, flow);
+    if (unconfigured === undefined || trunks.of(flow) !== undefined) return false;
+    if (request.method !== "REGISTER" && (request.method !== "INVITE" || isInDialog(request))) return false;
+    const waits = unconfigured.waits();
+    if (!waits && !flow.reliable) return false;
+    const learned = (request.method === "INVITE" || !waits) && this.#learns(request, flow);
+    if (!waits && !learned) return false;
+    if (flow.reliable) unconfigured.hold(request, flow);
     return true;
   }
 

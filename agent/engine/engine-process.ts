@@ -13,6 +13,7 @@ import type { Log } from "../base/log.ts";
 import { configHash, readSnapshot, type Snapshot } from "../base/snapshot.ts";
 import { connectRelay, type RelayClient } from "../media/relay-client.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
+import { StandingTransport } from "../sip/transport/standing-transport.ts";
 import { readKept, writeKept } from "./bindings-file.ts";
 import { completeConfig, defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
 import { loadTokenKey } from "./own-tokens.ts";
@@ -58,6 +59,8 @@ export class EngineProcess {
   readonly #events: EventFactory;
   readonly #tokenKey: Uint8Array;
   readonly #tls: SiteTlsPolicies;
+  /** Of every engine: phones' connections stand while one follows the other. */
+  readonly #transport: StandingTransport;
   readonly #first: Snapshot | undefined;
   readonly #broken: string | undefined;
   readonly #siteFileBy_ms: number;
@@ -83,6 +86,13 @@ export class EngineProcess {
     this.#broken = "broken" in read ? read.broken : undefined;
     this.#config = this.#first?.config ?? defaultConfig(localAddresses(practice));
     this.#tls = new SiteTlsPolicies(() => clockQuality(clock.wall()) === "synchronised");
+    this.#transport = new StandingTransport(
+      networkTransport({
+        clock,
+        tls: this.#tls,
+        onRefused: (address, detail) => log.debug("no TLS connection", { address, detail }),
+      }),
+    );
     if (this.#first !== undefined) this.#takeCertificates(this.#first);
     this.#tokenKey = loadTokenKey(join(run_dir, "engine.key"), this.#first?.token_key);
     this.#events = createEventFactory(
@@ -150,6 +160,7 @@ export class EngineProcess {
     for (const timer of this.#timers) timer.cancel();
     this.#sendBindings();
     await this.#engine?.close();
+    await this.#transport.shutdown();
     this.#relay.disconnect();
     this.#link.close();
   }
@@ -247,12 +258,7 @@ export class EngineProcess {
       {
         clock,
         log,
-        makeTransport: () =>
-          networkTransport({
-            clock,
-            tls: this.#tls,
-            onRefused: (address, detail) => log.debug("no TLS connection", { address, detail }),
-          }),
+        lendTransport: () => this.#transport.lend(),
         relay: this.#relay,
         alarms: this.#alarms,
         events: this.#events,
@@ -312,6 +318,7 @@ export class EngineProcess {
     this.#config = config;
     // Should the new one not start, nothing serves the phones: then only a fresh process helps.
     this.#engine = await this.#startEngine(configured, before);
+    await this.#transport.dropUnused();
     this.#rebuilding = false;
   }
 

@@ -9,10 +9,11 @@ import type { Log } from "../base/log.ts";
 import { type Binding, type CallbackEntry, configHash, type KnownName, type MovePermission } from "../base/snapshot.ts";
 import type { EngineStatus } from "../base/status.ts";
 import type { Relay } from "../media/relay.ts";
+import type { SipRequest } from "../sip/messages/message.ts";
 import type { SipUri } from "../sip/messages/uri.ts";
 import { TransactionLayer } from "../sip/transactions/layer.ts";
 import type { Flow } from "../sip/transport/flow.ts";
-import type { TransportLayer } from "../sip/transport/transport.ts";
+import type { LentTransport } from "../sip/transport/standing-transport.ts";
 import { Admission } from "./admission.ts";
 import { Calls } from "./calls/calls.ts";
 import { FolderOfCalls } from "./calls/moving/call-files.ts";
@@ -36,7 +37,7 @@ export interface SiteEngineContext {
   readonly clock: Clock;
   readonly log: Log;
   /** A new one for each engine: it goes down with it. */
-  makeTransport(): TransportLayer;
+  lendTransport(): LentTransport;
   readonly relay: Relay;
   readonly alarms: AlarmBoard;
   readonly events: EventFactory;
@@ -76,7 +77,7 @@ const MEDIA_START_MS = 5000;
 export class SiteEngine {
   readonly #context: SiteEngineContext;
   readonly #configured: boolean;
-  readonly #transport: TransportLayer;
+  readonly #transport: LentTransport;
   readonly #started_ms: number;
   #config: SiteConfig;
   #hash: string | undefined;
@@ -100,7 +101,7 @@ export class SiteEngine {
     this.#configured = configured;
     this.#hash = configured ? configHash(config) : undefined;
     const { clock, log, alarms, events, relay } = context;
-    const transport = context.makeTransport();
+    const transport = context.lendTransport();
     this.#transport = transport;
     this.#started_ms = clock.now();
     const record = (event: HoldfastEvent) => this.#record(event);
@@ -149,6 +150,7 @@ export class SiteEngine {
             unconfigured: {
               waits: () => clock.now() < context.site_file_by_ms,
               learn: (server: SipUri, flow: Flow) => this.#learn(server, flow),
+              hold: (request: SipRequest, flow: Flow) => transport.hold(request, flow),
             },
           }),
       config: () => this.#config,
@@ -254,6 +256,10 @@ export class SiteEngine {
       }),
       every(clock, REAP_MS, () => void this.#parts.mover.reap(clock.now() - this.#started_ms)),
     );
+    if (!this.#configured) {
+      const left_ms = Math.max(0, this.#context.site_file_by_ms - clock.now());
+      this.#timers.push(clock.after(left_ms, () => this.#transport.deliver()));
+    }
     alarms.set(
       "engine.defaults",
       "",
@@ -292,10 +298,7 @@ export class SiteEngine {
     }
   }
 
-  /**
-   * Over UDP a phone repeats its request; over TCP its connection ends, which it sees at once, and it connects anew: most
-   * have registered before anybody dials. No call that is up may be lost over it.
-   */
+  /** Over UDP a phone repeats its request, over TCP it is put aside for the next engine. No call that is up may be lost over it. */
   #learn({ host, port }: SipUri, flow: Flow): boolean {
     const transport = flow.protocol === "tcp" ? "tcp" : "udp";
     return this.#calls.status().length === 0 && this.#context.learn({ host, port, transport });

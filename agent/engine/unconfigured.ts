@@ -16,6 +16,8 @@ export interface Unconfigured {
    * repetition will find it, so that this request is to be left alone.
    */
   learn(server: SipUri, flow: Flow): boolean;
+  /** Over a connection a phone repeats nothing: its request is put aside for the engine with the site file, or until the wait is over. */
+  hold(request: SipRequest, flow: Flow): void;
 }
 
 const SITE_FILE_AGAIN_S = 5;

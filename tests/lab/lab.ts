@@ -189,8 +189,6 @@ export class Lab {
     const transport = layout.tcp === true ? "tcp" : "udp";
     const options = { pbx_transport: transport, trunk_transport: transport } as const;
     if (layout.box_running) await lab.box.powerOn({ ...options, direct_trunk: layout.direct_trunk === true });
-    // Not so over TCP: the connection ends when the engine takes over the site file, and the telephone stays away.
-    if (layout.tcp === true) await lab.box.configured();
     if (layout.telephones !== "later") await lab.startPhones(layout.telephones);
     if (layout.box_running) await lab.box.configured();
     return lab;

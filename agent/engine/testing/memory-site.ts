@@ -170,6 +170,8 @@ export interface MemorySite {
   readonly told: string[];
   /** Servers that phones named while there is no site file. */
   readonly learned: string[];
+  /** What came over connections and was put aside while there is no site file. */
+  readonly held: SipRequest[];
   /** What the watcher of forwarded calls was told, in order. */
   readonly watched: string[];
   phone(user: string, address: string, options?: { password?: string }): Promise<MemoryPhone>;
@@ -191,6 +193,7 @@ export async function memorySite(
   const changes: BindingChange[] = [];
   const observed: TrunkObservation[] = [];
   const learned: string[] = [];
+  const held: SipRequest[] = [];
   const watched: string[] = [];
   const alarms = new AlarmBoard(
     () => clock.wall(),
@@ -289,6 +292,7 @@ export async function memorySite(
         : {
             unconfigured: {
               ...options.unconfigured,
+              hold: (request: SipRequest) => void held.push(request),
               learn: ({ host }: SipUri) => {
                 if (learned.includes(host)) return false;
                 learned.push(host);
@@ -331,6 +335,7 @@ export async function memorySite(
     changes,
     observed,
     learned,
+    held,
     watched,
     pbx,
     setMode(to) {

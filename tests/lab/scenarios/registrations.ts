@@ -238,6 +238,30 @@ async function devicesOfOneNumber(lab: Lab): Promise<void> {
   await emergencyCall(lab, desk, "lte");
 }
 
+async function firstBootOverTcp(lab: Lab): Promise<void> {
+  const mark = lab.captures.lan.messages.mark;
+  await lab.step("the box boots for the first time, and its site process takes its time", async () => {
+    await lab.box.powerOn({ pbx_transport: "tcp", trunk_transport: "tcp" });
+    await lab.box.freeze("site");
+  });
+  await lab.step("telephones connect and register before the site file is there, and stay connected", async () => {
+    const registered = lab.startPhones("box", { without_103: true });
+    await lab.captures.lan.request("a REGISTER to reach the box", 5000, { method: "REGISTER", to: lan.box }, mark);
+    await lab.box.thaw("site");
+    await registered;
+  });
+  const { baresip101, baresip102 } = lab.phones;
+  const connections = new Set(
+    lab.captures.lan.messages
+      .since(mark)
+      .filter((message) => isRegister(message) && message.protocol === "tcp" && message.to.startsWith(`${lan.box}:`))
+      .map(({ from }) => from),
+  );
+  expect(connections.size === 2, `two telephones registered over ${connections.size} connections`);
+  await siteIsNormal(lab);
+  await internalCall(lab, baresip101, baresip102, "by the cloud");
+}
+
 const base = { box: "one-armed", telephones: "later", box_running: false } as const;
 
 export const registrations: readonly Scenario[] = [
@@ -248,6 +272,14 @@ export const registrations: readonly Scenario[] = [
     short: true,
     layout: base,
     run: bindingsKept,
+  },
+  {
+    name: "first-boot-tcp",
+    summary:
+      "telephones over TCP that connect before the box has its site file are registered when it comes, by the same connection",
+    short: true,
+    layout: { ...base, tcp: true },
+    run: firstBootOverTcp,
   },
   {
     name: "phones-come-home",
