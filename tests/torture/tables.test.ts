@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cseqOf, header, headerList, headerValues } from "../../agent/sip/messages/headers.ts";
 import type { SipMessage, SipRequest } from "../../agent/sip/messages/message.ts";
@@ -81,6 +82,42 @@ describe("each message that is read is printed with nothing lost", () => {
       headers: [],
       body: [...message.body],
     });
+  });
+});
+
+describe("each message, damaged", () => {
+  const hit = fc.tuple(
+    fc.nat(),
+    fc.constantFrom(0, 9, 10, 13, 32, 34, 44, 58, 59, 60, 62, 64, 92, 127, 0xc3, 0xff),
+    fc.nat(3),
+  );
+
+  test("is read or refused, never throws, and what is read prints as something that is read", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...RFC4475, ...IPV6),
+        fc.array(hit, { minLength: 1, maxLength: 6 }),
+        ({ bytes }, hits) => {
+          let damaged = Buffer.from(bytes);
+          for (const [at, byte, how] of hits) {
+            const i = at % Math.max(1, damaged.length);
+            // Another byte in its place, one more, one less, or the rest cut off.
+            const rest = damaged.subarray(how === 1 ? i : i + 1);
+            const middle = how < 2 ? Buffer.of(byte) : Buffer.alloc(0);
+            damaged = how === 3 ? damaged.subarray(0, i) : Buffer.concat([damaged.subarray(0, i), middle, rest]);
+          }
+          const result = parseMessage(damaged);
+          if (!result.ok) return;
+          const { message } = result;
+          sdpOf(message);
+          for (const name of ["Via", "Contact", "Route", "Record-Route", "To", "From"]) {
+            for (const value of headerList(message, name)) parseNameAddr(value);
+          }
+          expect(parseMessage(printMessage(message))).toMatchObject({ ok: true, message: { kind: message.kind } });
+        },
+      ),
+      { numRuns: 4000 },
+    );
   });
 });
 
