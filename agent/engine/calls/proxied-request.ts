@@ -316,6 +316,7 @@ export class ProxiedRequest {
       const left = context.forks.ended(leg, dialogOf(tx.request));
       if (left !== undefined) {
         context.media.counts(leg, left);
+        context.dialogs.forkEnded(leg, tx.request);
         return;
       }
     }

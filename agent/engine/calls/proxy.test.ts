@@ -486,8 +486,11 @@ describe("a call that the PBX forks", () => {
     };
     const bye = (ok: SipResponse | undefined) =>
       alice.send(alice.inDialog(alice.dialogOf(invite, ok ?? fail()), "BYE"));
+    expect(site.parts.dialogs.size).toBe(1);
     expect((await within(site, 20, bye(first))).status).toBe(200);
     expect(heard()).toBe("198.51.100.8");
+    // The dialog that could have been moved to another path is gone.
+    expect(site.parts.dialogs.size).toBe(0);
     expect(site.watched).toEqual(["started", "answered"]);
     expect((await within(site, 20, bye(second))).status).toBe(200);
     expect(endpoints(site)).toEqual([]);

@@ -90,6 +90,12 @@ export class ProxiedDialogs {
     return response;
   }
 
+  /** One fork of an answered call was hung up while another goes on: that one is not kept, and stays where it is. */
+  forkEnded(leg: string, bye: SipRequest): void {
+    const kept = this.#kept.get(leg);
+    if (kept !== undefined && (isOfDialog(kept, "out", bye) || isOfDialog(kept, "in", bye))) this.ended(leg);
+  }
+
   ended(leg: string): void {
     this.#begun.delete(leg);
     if (this.#kept.delete(leg)) this.watcher?.ended(leg);
