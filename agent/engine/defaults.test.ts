@@ -59,6 +59,13 @@ test("a snapshot of an older release has every section and key, and keeps what i
   expect(completeConfig(siteConfig())).toEqual(siteConfig());
 });
 
+test("a snapshot of this release is the same to the letter, so that a restart rebuilds nothing", () => {
+  const { failover, noc, ...rest } = siteConfig();
+  const backwards = <T extends object>(section: T): T => Object.fromEntries(Object.entries(section).reverse()) as T;
+  const config = { ...rest, failover: backwards(failover), noc: backwards(noc) };
+  expect(JSON.stringify(completeConfig(config))).toBe(JSON.stringify(config));
+});
+
 test("practice listens on loopback alone", () => {
   expect(localAddresses(true).map(({ address }) => address)).toEqual(["127.0.0.1"]);
 });

@@ -156,16 +156,20 @@ export function defaultConfig(
 /**
  * The configuration of a snapshot that an older release wrote: sections and keys that came later have their defaults, so
  * that after an update the box takes calls before `site` has written a new one. Keys that come into lists are optional.
+ * What is there stays in its order: it is compared as text with what `site` brings, and a difference rebuilds the engine.
  */
 export function completeConfig(config: SiteConfig): SiteConfig {
   const complete: Record<string, unknown> = { ...config };
   for (const [key, fallback] of Object.entries(defaultConfig([]))) {
     const found = complete[key];
     if (found === undefined) complete[key] = Array.isArray(fallback) ? [] : fallback;
-    else if (isSection(fallback) && isSection(found)) complete[key] = { ...fallback, ...found };
+    else if (isSection(fallback) && isSection(found)) complete[key] = { ...found, ...missing(fallback, found) };
   }
   return complete as SiteConfig;
 }
+
+const missing = (fallback: object, found: object): object =>
+  Object.fromEntries(Object.entries(fallback).filter(([key]) => !(key in found)));
 
 const isSection = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
