@@ -186,6 +186,8 @@ export class CallMedia {
               call_id,
               local_address,
               emergency,
+              // Keys may be agreed upon in the media itself (DTLS-SRTP, RFC 5764): without them nobody is heard.
+              opaque: true,
               ...(side.path === undefined ? {} : { path: side.path }),
             });
             side.ports[section] = port;

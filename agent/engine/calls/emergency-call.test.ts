@@ -37,6 +37,8 @@ describe("a 911 call over the first route", () => {
     expect(sdpOf(request)).not.toContain("m=audio 4000");
     expect(sdpOf(call.responses[2] ?? request)).toContain(`c=IN IP4 ${BOX_LAN}`);
     expect(world.relay.log.some((line) => line.startsWith("bridge "))).toBe(true);
+    // The two may encrypt what they say by keys that they agree upon in the media (DTLS-SRTP).
+    expect([...world.relay.endpoints.values()].map(({ opaque }) => opaque)).toEqual([true, true]);
     expect(world.direct.last.acked).toBeDefined();
     expect(world.lte.calls).toHaveLength(0);
     expect(world.calls.activeEmergency).toBe(true);
@@ -709,7 +711,7 @@ describe("an engine that was killed in an answered call", () => {
     // The caller's, the attempt's, and those of the route that would come next.
     const before = [...world.relay.endpoints.keys()];
     expect(before).toHaveLength(3);
-    await world.relay.open({ id: "other", call_id: "0123456789abcdefghjk", local_address: BOX_LAN });
+    await world.relay.open({ id: "other", call_id: "0123456789abcdefghjk", local_address: BOX_LAN, emergency: false });
     await world.restart();
     await world.restart();
     await world.advance(10);

@@ -1,4 +1,4 @@
-import type { EndpointInfo, Relay } from "../../../media/relay.ts";
+import type { EndpointInfo, EndpointSpec, Relay } from "../../../media/relay.ts";
 
 /** A relay without sound: it hands out ports and keeps what it was told. */
 export class TestRelay implements Relay {
@@ -6,17 +6,18 @@ export class TestRelay implements Relay {
   /** Never answers, as a process that hangs. */
   hangs = false;
   readonly log: string[] = [];
-  readonly endpoints = new Map<string, { port: number; call_id: string; local_address: string }>();
+  readonly endpoints = new Map<string, { port: number; call_id: string; local_address: string; opaque: boolean }>();
   readonly silent = new Set<string>();
   #port = 20_000;
 
-  async open(spec: { id: string; call_id: string; local_address: string }): Promise<{ port: number }> {
+  async open(spec: EndpointSpec): Promise<{ port: number }> {
     if (this.hangs) return new Promise(() => {});
     const known = this.endpoints.get(spec.id);
     if (known !== undefined) return { port: known.port };
     const port = this.#port;
     this.#port += 2;
-    this.endpoints.set(spec.id, { port, call_id: spec.call_id, local_address: spec.local_address });
+    const { call_id, local_address, opaque = false } = spec;
+    this.endpoints.set(spec.id, { port, call_id, local_address, opaque });
     return { port };
   }
   async setPeer(id: string, peer: { address: string; port: number }): Promise<void> {
