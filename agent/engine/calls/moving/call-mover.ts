@@ -1,4 +1,4 @@
-import { type Clock, every, type Timer } from "../../../base/clock.ts";
+import type { Clock, Timer } from "../../../base/clock.ts";
 import type { SiteConfig } from "../../../base/config/schema.ts";
 import { Runner } from "../../../base/fsm.ts";
 import type { Log } from "../../../base/log.ts";
@@ -14,7 +14,6 @@ import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
 import type { TransportLayer } from "../../../sip/transport/transport.ts";
 import { topRoute } from "../../forwarding.ts";
 import type { OwnUris } from "../../own-uris.ts";
-import type { Health } from "../../paths/path.ts";
 import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
 import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
@@ -24,6 +23,7 @@ import { GAVE_WAY } from "../incoming-invite.ts";
 import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
 import { type Party, type PassageWatcher, phoneParty } from "../proxy-parties.ts";
 import type { CallFiles } from "./call-files.ts";
+import { FarEndWatch, isDoubtful, SILENT_MS } from "./far-end-watch.ts";
 import { isKeptCall, type KeptCall } from "./kept-call.ts";
 import { type KeptDialog, pairOf } from "./kept-dialog.ts";
 import {
@@ -39,15 +39,11 @@ import {
 import { inPlace, nextIn, nextOut, offerOf, reInvite, replace } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
-import { type FlowingSince, observeSound, SoundSuspicions } from "./sound-watch.ts";
 
 /** So long a caller is left without sound before the next rung is tried: three seconds hold two of them and the verdict. */
 const ANSWER_MS = 1200;
 /** RFC 3261 §14.1, for who did not begin the dialog: up to 2 s. */
 const GLARE_MS = 2000;
-const WATCH_MS = 400;
-/** A far end that has moved and is silent for so long is asked whether it still knows the call; then ever less often. */
-const SILENT_MS = 1000;
 const PROBE_AGAIN_MS = [2_000, 8_000, 30_000, 60_000] as const;
 /** Two short beeps every four seconds: neither ringing nor busy, and not silence. */
 const HELD_TONE = { kind: "tone", frequencies_hz: [440], on_ms: 200, off_ms: 3800, repeat: UNTIL_STOPPED } as const;
@@ -91,15 +87,27 @@ interface Move {
 export class CallMover implements DialogWatcher {
   readonly #context: CallMoverContext;
   readonly #moves = new Map<string, Move>();
-  readonly #suspicions = new SoundSuspicions();
-  #flowing: FlowingSince = new Map();
-  /** Calls that flowed and have not been heard since. */
-  readonly #stopped = new Set<string>();
-  #watching: Timer | undefined;
+  readonly #watch: FarEndWatch;
 
   constructor(context: CallMoverContext) {
     this.#context = context;
     context.dialogs.watcher = this;
+    const { clock, dialogs, media, trunks } = context;
+    this.#watch = new FarEndWatch({
+      clock,
+      calls: () => dialogs.size,
+      silences: () => media.silences(),
+      carrier: (leg) => {
+        const kept = dialogs.get(leg);
+        const isLost = this.#moves.get(leg)?.runner.state.lost === true;
+        return kept === undefined || isLost ? undefined : trunks.get(this.#onOf(leg, kept));
+      },
+      lost: (leg) => {
+        const kept = dialogs.get(leg);
+        if (kept !== undefined) this.#lost(kept, this.#onOf(leg, kept));
+      },
+      looked: (silences) => this.#looked(silences),
+    });
   }
 
   /** Calls from before a restart: the relay has gone on with them. */
@@ -116,13 +124,13 @@ export class CallMover implements DialogWatcher {
   }
 
   close(): void {
-    this.#watching?.cancel();
+    this.#watch.stop();
     for (const move of this.#moves.values()) move.timer?.cancel();
     this.#context.journal.close();
   }
 
   changed(leg: string): void {
-    this.#watching ??= every(this.#context.clock, WATCH_MS, () => void this.#watch());
+    this.#watch.start();
     this.#context.journal.changed(leg, () => this.#record(leg));
   }
 
@@ -220,7 +228,7 @@ export class CallMover implements DialogWatcher {
   #lost(kept: KeptDialog, on: string): void {
     const { dialogs, media, log, trunks } = this.#context;
     const path = trunks.get(on)?.path.id;
-    if (path !== undefined) this.#suspicions.wasRight(path);
+    if (path !== undefined) this.#watch.wasRight(path);
     const pair = pairOf(kept, dialogs.all());
     if (pair !== undefined) {
       log.info("a call between two phones of this box goes on without the cloud", { legs: [kept.leg, pair.leg] });
@@ -469,24 +477,9 @@ export class CallMover implements DialogWatcher {
     move.timer = this.#context.clock.after(after_ms, () => move.runner.feed(input));
   }
 
-  /** Looks for calls whose far end has fallen silent: its path may be dead, or it may have hung up into a dead one. */
-  async #watch(): Promise<void> {
-    const { media, dialogs, clock } = this.#context;
-    if (dialogs.size === 0) {
-      this.#watching?.cancel();
-      this.#watching = undefined;
-      this.#flowing = new Map();
-      this.#stopped.clear();
-      return;
-    }
-    const silences = await media.silences();
-    const { flowing, stopped } = observeSound(this.#flowing, silences, clock.now());
-    this.#flowing = flowing;
-    for (const leg of stopped) {
-      this.#stopped.add(leg);
-      this.#suspect(leg);
-    }
-    this.#judgeStopped(silences);
+  /** A moved call whose far end is silent is asked about. */
+  #looked(silences: ReadonlyMap<string, number>): void {
+    const { dialogs, clock } = this.#context;
     for (const move of this.#moves.values()) {
       const kept = dialogs.get(move.leg);
       const { name, lost } = move.runner.state;
@@ -498,36 +491,8 @@ export class CallMover implements DialogWatcher {
     }
   }
 
-  /**
-   * No path verdict is final where nobody beyond the site's own router is asked. A call that has fallen silent does not
-   * wait for one: when neither its path nor its PBX answers either, it is moved.
-   */
-  #judgeStopped(silences: ReadonlyMap<string, number>): void {
-    const { dialogs, trunks } = this.#context;
-    for (const leg of this.#stopped) {
-      const kept = dialogs.get(leg);
-      const silent_ms = silences.get(leg);
-      if (kept === undefined || silent_ms === undefined || silent_ms < SILENT_MS / 2) this.#stopped.delete(leg);
-      if (kept === undefined || silent_ms === undefined || silent_ms < SILENT_MS) continue;
-      const on = this.#onOf(leg, kept);
-      const trunk = trunks.get(on);
-      const isLost = this.#moves.get(leg)?.runner.state.lost === true;
-      if (isLost || trunk === undefined || !isDoubtful(trunk.path.health) || !isDoubtful(trunk.health)) continue;
-      this.#stopped.delete(leg);
-      this.#lost(kept, on);
-    }
-  }
-
   #onOf(leg: string, kept: KeptDialog): string {
     return this.#moves.get(leg)?.runner.state.on ?? kept.trunk;
-  }
-
-  #suspect(leg: string): void {
-    const { dialogs, trunks, clock } = this.#context;
-    const kept = dialogs.get(leg);
-    const path = kept === undefined ? undefined : trunks.get(this.#onOf(leg, kept))?.path;
-    if (path === undefined || path.health.state === "down" || !this.#suspicions.may(path.id, clock.now())) return;
-    path.suspect("the sound of a running call has stopped");
   }
 
   /** The same offer once more: who knows the call agrees, who has ended it says 481 (RFC 3261 §12.2.2). */
@@ -599,10 +564,6 @@ export class CallMover implements DialogWatcher {
 /** Its packets go nowhere. A PBX that alone is silent may yet be out of the way of the sound. */
 function isGone({ path }: Trunk): boolean {
   return path.health.state === "down";
-}
-
-function isDoubtful({ state }: Health): boolean {
-  return state === "suspect" || state === "down";
 }
 
 function isUsable(trunk: Trunk): boolean {
