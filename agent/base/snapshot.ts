@@ -29,6 +29,8 @@ export interface Binding {
   readonly cloud_accepted_wall: number | undefined;
   /** The PBX target that did. */
   readonly cloud_target?: string | undefined;
+  /** The digest algorithm that it last answered a challenge with, here or at the cloud. */
+  readonly proved_with?: string | undefined;
   /** Wall ms since when the box alone vouches for it; undefined while the cloud does. */
   readonly held_since_wall?: number | undefined;
   /** Id in our Path or rewritten contact. */

@@ -3,7 +3,7 @@ import { buildResponse } from "../sip/messages/build.ts";
 import { header } from "../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../sip/messages/message.ts";
 import { parseNameAddr } from "../sip/messages/name-addr.ts";
-import type { Flow } from "../sip/transport/flow.ts";
+import type { Endpoint, Flow } from "../sip/transport/flow.ts";
 import type { AddressesOfRecord } from "./registrar/addresses-of-record.ts";
 import type { BindingStore } from "./registrar/binding-store.ts";
 import type { PhoneDigest } from "./registrar/trust.ts";
@@ -15,6 +15,7 @@ export interface KnownCaller {
   readonly trust: Trust;
   /** Its credentials were right but for an old nonce. */
   readonly stale: boolean;
+  readonly source: Endpoint;
 }
 
 export interface CallersContext {
@@ -45,19 +46,20 @@ export class Callers {
   identify(request: SipRequest, flow: Flow): KnownCaller {
     const { store, digest } = this.#context;
     const aors = this.#context.aors();
-    const proof = digest.check(request, "Proxy-Authorization");
-    if (proof.kind === "proven") return { extension: proof.extension.id, trust: "full", stale: false };
+    const proof = digest.check(request, "Proxy-Authorization", flow.remote);
+    const source = flow.remote;
+    if (proof.kind === "proven") return { extension: proof.extension.id, trust: "full", stale: false, source };
     const stale = proof.kind === "stale";
     const claimed = aors.of(parseNameAddr(header(request, "From") ?? "")?.uri ?? "");
     const { address, port } = flow.remote;
     const lines = store.ofSource(address, port);
     const line = lines.find((binding) => binding.aor === claimed) ?? lines[0];
-    if (line !== undefined) return { extension: aors.extensionOf(line.aor), trust: line.trust, stale };
+    if (line !== undefined) return { extension: aors.extensionOf(line.aor), trust: line.trust, stale, source };
     const near =
       claimed === undefined ? undefined : store.ofAor(claimed).find((each) => each.source_address === address);
     return near === undefined
-      ? { extension: undefined, trust: "stranger", stale }
-      : { extension: aors.extensionOf(near.aor), trust: "learned", stale };
+      ? { extension: undefined, trust: "stranger", stale, source }
+      : { extension: aors.extensionOf(near.aor), trust: "learned", stale, source };
   }
 
   /**
@@ -74,8 +76,11 @@ export class Callers {
     if (caller.trust === "learned" && (aor === undefined || !digest.canProve(aor, aors))) {
       return buildResponse(request, 403, { reason: "Calls Out Need a Provisioned Secret While Offline" });
     }
+    const known = this.#context.store.bySource(caller.source.address, caller.source.port)?.proved_with;
     return buildResponse(request, 407, {
-      headers: digest.challenges(caller.stale).map((value) => ({ name: "Proxy-Authenticate", value })),
+      headers: digest
+        .challenges(caller.stale, caller.source, known)
+        .map((value) => ({ name: "Proxy-Authenticate", value })),
     });
   }
 }

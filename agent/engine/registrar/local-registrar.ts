@@ -21,7 +21,7 @@ import {
   type RegisterRequest,
   wantsOutbound,
 } from "./register-request.ts";
-import type { PhoneDigest } from "./trust.ts";
+import { type PhoneDigest, provedWith } from "./trust.ts";
 
 /** Short, so that every phone is home with the cloud within a minute of its return, late refreshers too. Seconds. */
 export const LOCAL_EXPIRES_S = 45;
@@ -70,21 +70,23 @@ export class LocalRegistrar {
       // §10.3 step 5. Nobody learns of users by it: it goes by the domain alone.
       if (aor === undefined || !this.#context.aors().isServed(aor)) return buildResponse(request, 404);
       if (trust !== "stale") this.#context.stranger(flow.remote.address);
-      return this.#challenge(request, trust === "stale");
+      return this.#challenge(request, flow, trust === "stale");
     }
     return this.#register(request, register, aor, trust, flow);
   }
 
-  #challenge(request: SipRequest, stale: boolean): SipResponse {
+  #challenge(request: SipRequest, { remote }: Flow, stale: boolean): SipResponse {
+    const { digest, store } = this.#context;
+    const known = store.bySource(remote.address, remote.port)?.proved_with;
     return buildResponse(request, 401, {
-      headers: this.#context.digest.challenges(stale).map((value) => ({ name: "WWW-Authenticate", value })),
+      headers: digest.challenges(stale, remote, known).map((value) => ({ name: "WWW-Authenticate", value })),
     });
   }
 
   #trustOf(request: SipRequest, register: RegisterRequest, aor: string, flow: Flow): Trust | "stale" | undefined {
     const { digest, store } = this.#context;
     const aors = this.#context.aors();
-    const proof = digest.check(request, "Authorization");
+    const proof = digest.check(request, "Authorization", flow.remote);
     if (proof.kind === "proven" && aors.ofExtension(proof.extension.id) === aor) return "full";
     if (proof.kind === "stale") return "stale";
     if (digest.canProve(aor, aors)) return undefined;
@@ -178,6 +180,7 @@ export class LocalRegistrar {
       cloud_accepted_wall: old?.cloud_accepted_wall,
       cloud_target: old?.cloud_target,
       held_since_wall: old?.held_since_wall ?? clock.wall(),
+      proved_with: (trust === "full" ? provedWith(request) : undefined) ?? old?.proved_with,
     });
     store.put(binding, lives_ms);
   }
@@ -202,7 +205,10 @@ export function bindingOf(
   aor: string,
   flow: Flow,
   old: Binding | undefined,
-  granted: Pick<Binding, "trust" | "expires_wall" | "cloud_accepted_wall" | "cloud_target" | "held_since_wall">,
+  granted: Pick<
+    Binding,
+    "trust" | "expires_wall" | "cloud_accepted_wall" | "cloud_target" | "held_since_wall" | "proved_with"
+  >,
 ): Binding {
   return {
     aor,

@@ -13,6 +13,7 @@ import type { AddressesOfRecord } from "./addresses-of-record.ts";
 import type { BindingStore, RemovalReason } from "./binding-store.ts";
 import { bindingOf, tokenFor } from "./local-registrar.ts";
 import { contactsOf, findContact, grantedSeconds, parseRegister, type RegisterRequest } from "./register-request.ts";
+import { provedWith } from "./trust.ts";
 
 export interface MirrorContext {
   readonly clock: Clock;
@@ -196,6 +197,7 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
         cloud_accepted_wall: clock.wall(),
         cloud_target: target,
         held_since_wall: undefined,
+        proved_with: provedWith(phone.request) ?? old?.proved_with,
       }),
       flow_token: sent.token,
     };

@@ -325,6 +325,54 @@ describe("the box's own registrar, while the cloud is away", () => {
     expect(site.parts.store.all()).toEqual([]);
   });
 
+  describe("RFC 8760, where every phone has a secret in SHA-256 and in MD5", () => {
+    const both = () =>
+      siteConfig((site) => {
+        for (const extension of site.extensions) {
+          extension.ha1_md5 = ha1Of("MD5", extension.username, "pbx.example", "secret");
+          extension.ha1_sha256 = ha1Of("SHA-256", extension.username, "pbx.example", "secret");
+        }
+      });
+    const algorithms = (response: SipResponse) =>
+      headerValues(response, "WWW-Authenticate").map((value) => /algorithm=([\w-]+)/.exec(value)?.[1]);
+
+    async function offline(): Promise<MemorySite> {
+      const site = await memorySite({ config: both() });
+      site.setTrunk("down");
+      site.setMode("survivable");
+      return site;
+    }
+
+    test("both are offered, the strongest first, and the answer to it is full proof", async () => {
+      const site = await offline();
+      const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+      expect(algorithms(await within(site, 20, phone.send(phone.registerRequest())))).toEqual(["SHA-256", "MD5"]);
+      expect((await within(site, 20, phone.register())).status).toBe(200);
+      expect(site.parts.store.ofExtension("ext-101")[0]).toMatchObject({ trust: "full" });
+    });
+
+    test("a phone that knows no choice comes back without an answer, and is asked in MD5 alone", async () => {
+      const site = await offline();
+      const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+      await within(site, 20, phone.send(phone.registerRequest()));
+      expect(algorithms(await within(site, 20, phone.send(phone.registerRequest())))).toEqual(["MD5"]);
+      expect((await within(site, 20, phone.register())).status).toBe(200);
+      expect(site.parts.store.ofExtension("ext-101")[0]).toMatchObject({ trust: "full", proved_with: "MD5" });
+      const other = await site.phone("102", "10.20.0.102", { password: "secret" });
+      expect(algorithms(await within(site, 20, other.send(other.registerRequest())))).toEqual(["SHA-256", "MD5"]);
+    });
+
+    test("a phone that has answered the cloud in MD5 is asked in MD5 alone at once, after a restart too", async () => {
+      const site = await memorySite({ config: both(), challenge: true });
+      const phone = await site.phone("101", "10.20.0.101", { password: "secret" });
+      await within(site, 20, phone.register());
+      await site.restart();
+      site.setTrunk("down");
+      site.setMode("survivable");
+      expect(algorithms(await within(site, 20, phone.send(phone.registerRequest())))).toEqual(["MD5"]);
+    });
+  });
+
   test("the secret of one extension does not register another", async () => {
     const site = await survivable();
     const phone = await site.phone("101", "10.20.0.101", { password: "secret" });

@@ -10,6 +10,7 @@ import {
 } from "../../sip/auth/digest.ts";
 import { header, headerValues } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
+import type { Endpoint } from "../../sip/transport/flow.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
 
 /** What a request's credentials prove. `stale`: right but for an old nonce. */
@@ -19,6 +20,7 @@ export type Proof =
   | { readonly kind: "none" | "wrong" };
 
 // Checked against when there is no such user, so that the answer takes as long as for one that there is.
+const SOURCES_MAX = 4000;
 const NOBODY_HA1 = "00000000000000000000000000000000";
 
 /**
@@ -27,6 +29,10 @@ const NOBODY_HA1 = "00000000000000000000000000000000";
  */
 export class PhoneDigest {
   readonly #nonces: NonceBook;
+  /** Sources that were offered more than one algorithm and have not answered yet. */
+  readonly #offeredMore = new Set<string>();
+  /** Sources that came back without an answer: old phones look at the first challenge alone, and give up. */
+  readonly #onlyOld = new Set<string>();
   #realm = "";
   #algorithms: readonly Algorithm[] = ["MD5"];
   readonly #byUser = new Map<string, ExtensionConfig>();
@@ -60,15 +66,23 @@ export class PhoneDigest {
     return extension !== undefined && this.#algorithms.some((each) => secretOf(extension, each) !== undefined);
   }
 
-  /** The challenges to send, the one liked best first (RFC 8760 §2.4). */
-  challenges(stale: boolean): readonly string[] {
-    return this.#algorithms.map((algorithm) =>
-      makeChallenge({ realm: this.#realm, nonces: this.#nonces, algorithm, stale }),
-    );
+  /**
+   * The challenges to send, the one liked best first (RFC 8760 §2.4). Where MD5 will do, a source gets that alone which did
+   * not answer when it had the choice, or which is known to have answered the cloud with it: many phones look at the first
+   * challenge only. That goes by the source, whoever it says it is.
+   */
+  challenges(stale: boolean, source: Endpoint, proved_with: string | undefined): readonly string[] {
+    const key = keyOf(source);
+    const old = this.#algorithms.includes("MD5") && (proved_with === "MD5" || this.#onlyOld.has(key));
+    const algorithms: readonly Algorithm[] = old ? ["MD5"] : this.#algorithms;
+    if (algorithms.length > 1) remember(this.#offeredMore, key);
+    return algorithms.map((algorithm) => makeChallenge({ realm: this.#realm, nonces: this.#nonces, algorithm, stale }));
   }
 
-  check(request: SipRequest, name: "Authorization" | "Proxy-Authorization"): Proof {
+  check(request: SipRequest, name: "Authorization" | "Proxy-Authorization", source: Endpoint): Proof {
     const authorization = this.#ours(headerValues(request, name));
+    const key = keyOf(source);
+    if (this.#offeredMore.delete(key) && authorization === undefined) remember(this.#onlyOld, key);
     if (authorization === undefined) return { kind: header(request, name) === undefined ? "none" : "wrong" };
     const extension = this.#byUser.get(authorization.username);
     const algorithm = this.#algorithms.find((each) => each === (authorization.algorithm ?? "MD5").toUpperCase());
@@ -95,6 +109,23 @@ export class PhoneDigest {
     }
     return undefined;
   }
+}
+
+const keyOf = ({ address, port }: Endpoint) => `${address} ${port}`;
+
+/** The oldest makes room. */
+function remember(sources: Set<string>, key: string): void {
+  for (const oldest of sources) {
+    if (sources.size < SOURCES_MAX) break;
+    sources.delete(oldest);
+  }
+  sources.add(key);
+}
+
+/** The algorithm of the credentials that a request carries; undefined where it has none. */
+export function provedWith(request: SipRequest): string | undefined {
+  const authorization = parseAuthorization(headerValues(request, "Authorization")[0] ?? "");
+  return authorization === undefined ? undefined : (authorization.algorithm ?? "MD5").toUpperCase();
 }
 
 function secretOf(extension: ExtensionConfig, algorithm: Algorithm): string | undefined {

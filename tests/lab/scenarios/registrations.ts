@@ -1,12 +1,23 @@
 /** What becomes of registrations: in restarts and power cuts, in outages and after them, with several devices of a number. */
 import { domains, type Extension, extensions, hosts, lan } from "../addresses.ts";
-import { cseqMethod, header, type SeenMessage, userOf } from "../capture/sip.ts";
-import { now, until } from "../deadline.ts";
+import { cseqMethod, header, headers, type SeenMessage, userOf } from "../capture/sip.ts";
+import { now, sleep, until } from "../deadline.ts";
 import type { Lab } from "../lab.ts";
 import { Baresip } from "../peers/baresip.ts";
 import type { Telephone } from "../peers/telephone.ts";
 import { expect, type Scenario } from "../scenario.ts";
-import { becomesSurvivable, emergencyCall, hangUp, internalCall, nocEvent, siteIsNormal } from "../story.ts";
+import {
+  becomesSurvivable,
+  bothHeard,
+  dial911,
+  emergencyCall,
+  hangUp,
+  internalCall,
+  nocEvent,
+  outboundOverLte,
+  psapAnswers,
+  siteIsNormal,
+} from "../story.ts";
 
 /** Long enough that no telephone refreshes by itself while the scenario lasts. */
 const LONG_EXPIRY_S = 600;
@@ -262,6 +273,81 @@ async function firstBootOverTcp(lab: Lab): Promise<void> {
   await internalCall(lab, baresip101, baresip102, "by the cloud");
 }
 
+/** With which algorithm a telephone has answered the box's challenge. */
+function algorithmOf(lab: Lab, phone: Telephone, from: number): string | undefined {
+  const proven = lab.captures.lan.messages
+    .since(from)
+    .filter((message) => isRegister(message) && message.from.startsWith(`${phone.address}:`))
+    .flatMap((message) => header(message, "authorization") ?? [])
+    .at(-1);
+  return proven === undefined ? undefined : (/algorithm="?([A-Za-z0-9-]+)/.exec(proven)?.[1] ?? "MD5");
+}
+
+async function secretsOffline(lab: Lab): Promise<void> {
+  await lab.box.start({ secrets: ["sha256", "md5"] });
+  await lab.startPhones("box", { without_103: true });
+  const { baresip101, baresip102, linphone103 } = lab.phones;
+  await siteIsNormal(lab);
+  const lost = lab.broker.messages.mark;
+  const cut_at = now();
+  await lab.step("upstream everything is swallowed", () => lab.cuts.blackHole());
+  await becomesSurvivable(lab, cut_at, lost);
+  const mark = lab.captures.lan.messages.mark;
+  const offeredTo = (phone: Telephone) => {
+    const challenge = lab.captures.lan.messages
+      .since(mark)
+      .find(({ status, to }) => status === 401 && to.startsWith(`${phone.address}:`));
+    const offered = challenge === undefined ? [] : headers(challenge, "www-authenticate");
+    return offered.map((value) => /algorithm="?([A-Za-z0-9-]+)/.exec(value)?.[1]).join();
+  };
+  await lab.step("a telephone that gives up at a choice is asked in MD5, as the cloud had asked it", async () => {
+    await baresip101.stop();
+    await baresip101.start();
+    await baresip101.registered(8000);
+    expect(offeredTo(baresip101) === "MD5", `it was offered ${offeredTo(baresip101)}`);
+  });
+  await lab.step("a new one is offered both, the strongest first, and takes that", async () => {
+    await linphone103.stop();
+    const anew = lab.linphone("linphone103");
+    await anew.start();
+    await anew.registered(8000);
+    expect(offeredTo(anew) === "SHA-256,MD5", `it was offered ${offeredTo(anew)}`);
+    const taken = algorithmOf(lab, anew, mark);
+    expect(taken === "SHA-256", `it proved itself with ${taken}`);
+    await anew.stop();
+  });
+  await internalCall(lab, baresip101, baresip102, "by the box alone");
+  await outboundOverLte(lab, baresip102);
+  const stranger = lab.linphone("linphone104", lan.box, { registers: false });
+  await lab.step("a telephone that nobody vouches for rings no other", async () => {
+    await stranger.start();
+    const from = lab.captures.lan.messages.mark;
+    baresip101.forget();
+    await stranger.dial(`sip:${baresip101.user}@${domains.pbx}`);
+    await lab.captures.lan.messages.next(
+      "the box to ask who it is",
+      5000,
+      ({ status, to }) => (status === 407 || status === 403) && to.startsWith(`${stranger.address}:`),
+      from,
+    );
+    const rung = lab.captures.lan.messages.find(
+      ({ method, to }) => method === "INVITE" && to.startsWith(`${baresip101.address}:`),
+      from,
+    );
+    expect(rung === undefined, "it rang");
+    await stranger.stop();
+  });
+  await lab.step("and calls 911", async () => {
+    const again = lab.linphone("linphone105", lan.box, { registers: false });
+    await again.start();
+    const call = await dial911(lab, again, "lte");
+    await psapAnswers(call);
+    await sleep(1500);
+    await hangUp(again, call.psap);
+    await bothHeard(lab, again, call.psap);
+  });
+}
+
 const base = { box: "one-armed", telephones: "later", box_running: false } as const;
 
 export const registrations: readonly Scenario[] = [
@@ -280,6 +366,14 @@ export const registrations: readonly Scenario[] = [
     short: true,
     layout: { ...base, tcp: true },
     run: firstBootOverTcp,
+  },
+  {
+    name: "secrets-offline",
+    short: true,
+    summary:
+      "without the WAN telephones prove themselves in SHA-256 or MD5, as each can; a stranger gets 911 and nothing else",
+    layout: base,
+    run: secretsOffline,
   },
   {
     name: "phones-come-home",
