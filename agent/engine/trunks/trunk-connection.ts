@@ -400,18 +400,23 @@ export class TrunkConnection {
 
   #located({ hops, stale_since_wall }: Located): void {
     if (this.#closed || hops.length === 0) return;
-    const { clock, named, peer } = this.#ports;
+    const { clock, peer } = this.#ports;
     this.#list = relocated(this.#list, hops);
-    if (stale_since_wall === undefined)
-      named("good", `${peer.host} is ${hops.map(({ address }) => address).join(", ")}`);
-    else {
-      const since_min = Math.round((clock.wall() - stale_since_wall) / 60_000);
-      named("bad", `name servers do not tell of ${peer.host}: using what they said ${since_min} min ago`);
-    }
+    if (canonicalAddress(peer.host) === undefined) this.#tell(hops, stale_since_wall);
     const hop = this.#hop;
     // The server in use is kept while the name still has it.
     if (hop !== undefined && !hops.some((each) => sameHop(each, hop))) this.#use(inOrder(this.#list, clock.now())[0]);
     else if (this.#flow === undefined && this.#ports.on_demand !== true) this.connect();
+  }
+
+  #tell(hops: readonly Hop[], stale_since_wall: number | undefined): void {
+    const { clock, named, peer } = this.#ports;
+    if (stale_since_wall === undefined) {
+      named("good", `${peer.host} is ${hops.map(({ address }) => address).join(", ")}`);
+      return;
+    }
+    const since_min = Math.round((clock.wall() - stale_since_wall) / 60_000);
+    named("bad", `name servers do not tell of ${peer.host}: using what they said ${since_min} min ago`);
   }
 
   #reconnectIn(longest_ms: number): void {
