@@ -198,7 +198,8 @@ export class TransactionLayer {
   #withVia(message: SipRequest, flow: Flow): SipRequest {
     const { address, port } = this.#transport.sentBy(flow);
     const sentBy = `${inBrackets(address)}${port === 0 ? "" : `:${port}`}`;
-    const value = `SIP/2.0/${flow.protocol.toUpperCase()} ${sentBy};rport;branch=${MAGIC_COOKIE}${token()}`;
+    const alias = flow.peer?.mutual === true ? ";alias" : "";
+    const value = `SIP/2.0/${flow.protocol.toUpperCase()} ${sentBy};rport;branch=${MAGIC_COOKIE}${token()}${alias}`;
     return { ...message, headers: [{ name: "Via", value }, ...message.headers] };
   }
 

@@ -30,6 +30,8 @@ export interface TlsPolicies {
 export interface PeerIdentity {
   /** SIP domains (RFC 5922 §7.1), lower case. */
   readonly domains: readonly string[];
+  /** We have proven who we are as well: the connection may serve both directions (RFC 5923). */
+  readonly mutual?: boolean;
   /** A date that was overlooked because the clock is not trusted. */
   readonly overlooked?: string;
 }

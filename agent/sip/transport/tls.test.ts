@@ -196,6 +196,29 @@ describe("mutual TLS", () => {
 });
 
 describe("connections are used in both directions", () => {
+  test("a response whose connection is gone goes by a new one to the sent-by, to who proves the same (§18.2.2)", async () => {
+    const mutual = (own: IssuedCertificate, domain: string): TlsPolicy => ({
+      ...reaches(domain, { own }),
+      asks_client: true,
+    });
+    const b = transport({ trunk: mutual(pbx, "box.site.example") });
+    const at = await b.made.listen({ protocol: "tls", address: "127.0.0.1", port: 0, tls: "trunk" });
+    const a = transport({ trunk: mutual(box, "pbx.example") });
+    const own = await a.made.listen({ protocol: "tls", address: "127.0.0.1", port: 0, tls: "trunk" });
+    const arrived = next(b.made);
+    const way = a.made.flowTo({ protocol: "tls", address: "127.0.0.1", port: at.port, tls: "trunk" });
+    a.made.send(way, options(`SIP/2.0/TLS 127.0.0.1:${own.port};branch=z9hG4bKg`));
+    const { message, flow } = await arrived;
+    const gone = lost(b.made);
+    a.made.close(way);
+    await gone;
+    const answered = next(a.made);
+    if (message.kind === "request") b.made.send(flow, buildResponse(message, 200));
+    const response = await answered;
+    expect(response.message).toMatchObject({ kind: "response", status: 200 });
+    expect(response.flow.local.port).toBe(own.port);
+  });
+
   test("to a phone only its own connection leads; when that is gone there is no way", async () => {
     const b = transport({ lan: serves(box) });
     const at = await b.made.listen({ protocol: "tls", address: "127.0.0.1", port: 0, tls: "lan" });
@@ -263,6 +286,24 @@ describe("a certificate is renewed", () => {
 });
 
 describe("hostile clients", () => {
+  test("hundreds of half-open handshakes from many addresses keep no phone out", async () => {
+    const b = transport({ lan: serves(box) });
+    const at = await b.made.listen({ protocol: "tls", address: "127.0.0.1", port: 0, tls: "lan" });
+    const connected: Promise<void>[] = [];
+    for (let i = 0; i < 600; i++) {
+      const socket = connectTcp({ port: at.port, host: "127.0.0.1", localAddress: `127.0.1.${1 + (i % 100)}` });
+      sockets.push(socket);
+      socket.on("error", () => {});
+      connected.push(new Promise((resolve) => void socket.once("connect", () => resolve())));
+    }
+    await Promise.all(connected);
+    const arrived = next(b.made);
+    const phone = transport({ box: reaches("box.site.example") });
+    phone.made.send(phone.made.flowTo({ protocol: "tls", address: "127.0.0.1", port: at.port, tls: "box" }), options());
+    expect((await arrived).flow.protocol).toBe("tls");
+    expect(b.made.counters.dropped.handshake).toBeGreaterThanOrEqual(300);
+  });
+
   test("of half-open handshakes the oldest of the same source go, and a phone still gets in", async () => {
     const b = transport({ lan: serves(box) });
     const at = await b.made.listen({ protocol: "tls", address: "127.0.0.1", port: 0, tls: "lan" });

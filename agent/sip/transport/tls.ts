@@ -78,7 +78,11 @@ export function tlsSockets(options: TlsSocketsOptions): StreamAdapter {
           ...(local_address === undefined ? {} : { localAddress: local_address }),
           ...(local_port === undefined ? {} : { localPort: local_port }),
         });
-        return outgoing(socket, events, remote, () => judge(socket, policy, options.policies));
+        const mutual = policy.own !== undefined;
+        return outgoing(socket, events, remote, () => {
+          const judged = judge(socket, policy, options.policies);
+          return judged.ok && mutual ? { ok: true, peer: { ...judged.peer, mutual } } : judged;
+        });
       } catch (error) {
         // A port out of range, a key that does not fit.
         queueMicrotask(() => events.closed(transportError(error)));
