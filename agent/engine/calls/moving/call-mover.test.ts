@@ -11,8 +11,9 @@ import { BOX, BOX_LTE, DETOUR, memorySite, PBX, siteConfig } from "../../testing
 const FAR = "10.30.0.200";
 
 /** 101 of this site and 200, which the cloud reaches elsewhere, talk through the cloud. */
-async function talking(called: "far" | "phone" = "far") {
+async function talking(called: "far" | "phone" = "far", running_calls: "move" | "main_number" | "stay" = "move") {
   const config = siteConfig((change) => {
+    change.failover.running_calls = running_calls;
     for (const extension of change.extensions)
       extension.ha1_md5 = ha1Of("MD5", extension.username, "pbx.example", "pw");
   });
@@ -362,6 +363,51 @@ describe("a running call through the cloud whose WAN dies", () => {
     await site.pass(20);
     expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
     expect(site.relay.bridges.at(-1)?.[0]).toContain("-0-phone");
+  });
+});
+
+/** Another phone calls `number`, which the cloud finds at the same far end; resolves when they talk. */
+async function alsoTalking({ site, far }: Awaited<ReturnType<typeof talking>>, user: string, number: string) {
+  const phone = await site.phone(user, `10.20.0.${user}`);
+  site.pbx.contacts.set(number, [{ uri: far.contact, path: [], value: `<${far.contact}>` }]);
+  void phone.register();
+  await site.pass(20);
+  const invite = phone.inviteRequest(number);
+  const answer = phone.send(invite);
+  await site.pass(20);
+  far.respond(waiting(far), 200, sdp(FAR, 40_100));
+  await site.pass(20);
+  phone.ack(invite, await answer);
+  await site.pass(20);
+  return header(invite, "Call-ID");
+}
+
+describe("several running calls", () => {
+  test("are moved all at once, those with an outside number first", async () => {
+    const made = await talking();
+    const outside = await alsoTalking(made, "102", "13035550199");
+    const before = made.far.pending.length;
+    await made.cut();
+    const asked = made.far.pending.slice(before).map(({ request }) => header(request, "Call-ID"));
+    expect(asked).toEqual([outside, made.kept.far.callId]);
+  });
+
+  test("stay where they are but for those with an outside number, where the site file says so", async () => {
+    const made = await talking("far", "main_number");
+    const outside = await alsoTalking(made, "102", "13035550199");
+    const before = made.far.pending.length;
+    await made.cut();
+    const asked = made.far.pending.slice(before).map(({ request }) => header(request, "Call-ID"));
+    expect(asked).toEqual([outside]);
+    expect(made.site.relay.playing.size).toBe(1);
+  });
+
+  test("stay all of them where the site file says so", async () => {
+    const made = await talking("far", "stay");
+    const before = made.far.pending.length;
+    await made.cut();
+    expect(made.far.pending.length).toBe(before);
+    expect(made.site.relay.playing.size).toBe(1);
   });
 });
 
