@@ -119,7 +119,8 @@ describe("a running call through the cloud whose WAN dies", () => {
     ]);
     await heal();
     expect(site.relay.playing.size).toBe(0);
-    // The far end is asked whether it is still there; it is.
+    // The far end is asked whether it is still there, and where the phone is stays as it was; it is.
+    expect(header(waiting(far).request, "Contact")).toBe(`<${alice.contact}>`);
     far.respond(waiting(far), 200, sdp(FAR, 40_000));
     await site.pass(20);
     const answer = alice.send(alice.inDialog(ofAlice, "BYE"));

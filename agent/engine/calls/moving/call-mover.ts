@@ -6,9 +6,7 @@ import { UNTIL_STOPPED } from "../../../media/relay.ts";
 import { newRequest } from "../../../sip/dialogs/dialog.ts";
 import { callIdOf } from "../../../sip/messages/headers.ts";
 import type { Header, SipRequest } from "../../../sip/messages/message.ts";
-import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
 import { readSdp } from "../../../sip/messages/sdp.ts";
-import { parseUri, userOf } from "../../../sip/messages/uri.ts";
 import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
 import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
 import type { TransportLayer } from "../../../sip/transport/transport.ts";
@@ -18,11 +16,11 @@ import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
 import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
 import { announcementCodec } from "../call-media.ts";
-import { type Answerer, answererFor } from "../credentials.ts";
 import { GAVE_WAY } from "../incoming-invite.ts";
 import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
-import { type Party, type PassageWatcher, phoneParty } from "../proxy-parties.ts";
+import type { PassageWatcher } from "../proxy-parties.ts";
 import type { CallFiles } from "./call-files.ts";
+import { FarEndRequests } from "./far-end-requests.ts";
 import { FarEndWatch, isDoubtful, SILENT_MS } from "./far-end-watch.ts";
 import { isKeptCall, type KeptCall } from "./kept-call.ts";
 import { type KeptDialog, pairOf } from "./kept-dialog.ts";
@@ -36,9 +34,10 @@ import {
   type Rung,
   settledOn,
 } from "./move-machine.ts";
-import { inPlace, nextIn, nextOut, offerOf, reInvite, replace } from "./own-request.ts";
+import { inPlace, nextIn, offerOf } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
+import { isGone, isOutside, isUsable, phoneOf } from "./ways.ts";
 
 /** So long a caller is left without sound before the next rung is tried: three seconds hold two of them and the verdict. */
 const ANSWER_MS = 1200;
@@ -88,10 +87,12 @@ export class CallMover implements DialogWatcher {
   readonly #context: CallMoverContext;
   readonly #moves = new Map<string, Move>();
   readonly #watch: FarEndWatch;
+  readonly #requests: FarEndRequests;
 
   constructor(context: CallMoverContext) {
     this.#context = context;
     context.dialogs.watcher = this;
+    this.#requests = new FarEndRequests(context);
     const { clock, dialogs, media, trunks } = context;
     this.#watch = new FarEndWatch({
       clock,
@@ -177,7 +178,7 @@ export class CallMover implements DialogWatcher {
       const on = trunks.get(this.#moves.get(kept.leg)?.runner.state.on ?? kept.trunk);
       if (on?.path.id !== path) continue;
       log.warn("a forwarded call gives way to an emergency call", { leg: kept.leg, path });
-      this.#endFar(kept, on, [GAVE_WAY]);
+      this.#requests.end(kept, on, [GAVE_WAY]);
       this.#endPhone(kept, "gave way to an emergency call", [GAVE_WAY]);
     }
   }
@@ -367,11 +368,29 @@ export class CallMover implements DialogWatcher {
     }
     const contact = own.towardsTrunk(trunk, kept.leg);
     this.#arm(move, ANSWER_MS, { type: "silent" });
+    const sent = (transaction: ClientTransaction) => {
+      move.asked = transaction;
+    };
     if (rung === "replaces") {
-      this.#replace(move, kept, trunk, ports, offer, contact);
+      this.#requests.replace(kept, trunk, contact, offer, {
+        sent,
+        onAnswer: (dialog, sdp) => {
+          const now = this.#context.dialogs.get(kept.leg);
+          if (now === undefined || move.runner.state.name === "over") return false;
+          // Once the far end is in it, the new dialog counts, whatever was answered before.
+          const { sdp_before: _, ...rest } = inPlace(now, dialog);
+          this.#context.dialogs.put({ ...rest, sdp: offer, raised: now.raised + 1, contact });
+          ports.take(sdp);
+          move.ports = undefined;
+          move.runner.feed({ type: "answered", rung });
+          return true;
+        },
+        onRefusal: (status) => move.runner.feed({ type: "refused", rung, status }),
+      });
       return;
     }
-    this.#reInvite(move, trunk, contact, offer, {
+    this.#requests.reInvite(kept.leg, trunk, contact, offer, {
+      sent,
       onAnswer: (sdp) => {
         const { state } = move.runner;
         if (state.name === "over" || state.to !== to || move.ports !== ports) return;
@@ -392,84 +411,6 @@ export class CallMover implements DialogWatcher {
         move.runner.feed({ type: "refused", rung, status });
       },
     });
-  }
-
-  #reInvite(
-    move: Move,
-    trunk: Trunk,
-    contact: string,
-    offer: string,
-    handlers: { readonly onAnswer: (sdp: string) => void; readonly onRefusal: (status: number) => void },
-  ): void {
-    const { transactions, dialogs } = this.#context;
-    const kept = dialogs.get(move.leg);
-    const { flow } = trunk;
-    if (kept === undefined || flow === undefined) {
-      handlers.onRefusal(503);
-      return;
-    }
-    reInvite(
-      {
-        transactions,
-        flow,
-        contact,
-        offer,
-        answerer: this.#answerer(kept, trunk),
-        kept: () => dialogs.get(move.leg),
-        put: (after) => dialogs.put(after),
-        ...handlers,
-      },
-      [],
-      (transaction) => {
-        move.asked = transaction;
-      },
-    );
-  }
-
-  /** A new dialog in the old one's place. Once the far end is in it, it counts, whatever was answered before. */
-  #replace(move: Move, kept: KeptDialog, trunk: Trunk, ports: MediaDetour, offer: string, contact: string): void {
-    const { transactions, dialogs } = this.#context;
-    const { flow } = trunk;
-    if (flow === undefined) {
-      move.runner.feed({ type: "refused", rung: "replaces", status: 503 });
-      return;
-    }
-    replace(
-      {
-        transactions,
-        flow,
-        contact,
-        offer,
-        far: kept.far,
-        answerer: this.#answerer(kept, trunk),
-        onAnswer: (dialog, sdp) => {
-          const now = dialogs.get(kept.leg);
-          if (now === undefined || move.runner.state.name === "over") {
-            const { request } = newRequest(dialog, "BYE");
-            transactions.request(request, flow, { onFinal() {}, onTimeout() {}, onTransportError() {} });
-            return;
-          }
-          const { sdp_before: _, ...rest } = inPlace(now, dialog);
-          dialogs.put({ ...rest, sdp: offer, raised: now.raised + 1, contact });
-          ports.take(sdp);
-          move.ports = undefined;
-          move.runner.feed({ type: "answered", rung: "replaces" });
-        },
-        onRefusal: (status) => move.runner.feed({ type: "refused", rung: "replaces", status }),
-      },
-      (transaction) => {
-        move.asked = transaction;
-      },
-    );
-  }
-
-  /** The credentials of the trunk, else the provisioned secret of the phone. */
-  #answerer(kept: KeptDialog, trunk: Trunk): Answerer {
-    const { trunks, config, aors } = this.#context;
-    const aor = aors().of(parseNameAddr(kept.far.local)?.uri ?? "");
-    const id = aor === undefined ? undefined : aors().extensionOf(aor);
-    const extension = config().extensions.find((each) => each.id === id);
-    return answererFor(trunks.get(kept.trunk) ?? trunk, extension, config());
   }
 
   #arm(move: Move, after_ms: number, input: MoveInput): void {
@@ -497,7 +438,7 @@ export class CallMover implements DialogWatcher {
 
   /** The same offer once more: who knows the call agrees, who has ended it says 481 (RFC 3261 §12.2.2). */
   #probe(move: Move, kept: KeptDialog): void {
-    const { clock, own } = this.#context;
+    const { clock } = this.#context;
     const trunk = this.wayOut(move.leg);
     const offer = offerOf(kept, undefined);
     const wait_ms = PROBE_AGAIN_MS[Math.min(move.probes, PROBE_AGAIN_MS.length - 1)] ?? 0;
@@ -505,7 +446,8 @@ export class CallMover implements DialogWatcher {
     move.probe_after_ms = clock.now() + wait_ms;
     if (trunk === undefined || offer === undefined) return;
     move.probing = true;
-    this.#reInvite(move, trunk, kept.contact ?? own.towardsTrunk(trunk, kept.leg), offer, {
+    this.#requests.reInvite(kept.leg, trunk, kept.contact ?? kept.near.remoteTarget, offer, {
+      sent: () => {},
       onAnswer: () => {
         move.probing = false;
       },
@@ -514,23 +456,6 @@ export class CallMover implements DialogWatcher {
         const now = this.#context.dialogs.get(move.leg);
         if (status === 481 && now !== undefined) this.#endPhone(now, "the far end has ended the call");
       },
-    });
-  }
-
-  /** BYE to the far end in the phone's place. A challenge is answered once, with what the box knows. */
-  #endFar(kept: KeptDialog, trunk: Trunk, headers: readonly Header[], answered = false): void {
-    const { flow } = trunk;
-    if (flow === undefined) return;
-    const next = nextOut(kept);
-    const { request, dialog } = newRequest(next.dialog, "BYE", { headers: [...headers] });
-    this.#context.transactions.request(request, flow, {
-      onFinal: (response) => {
-        const challenged = response.status === 401 || response.status === 407;
-        const proof = challenged && !answered ? this.#answerer(kept, trunk)(response, request) : undefined;
-        if (proof !== undefined) this.#endFar(next.kept(dialog), trunk, [...headers, proof], true);
-      },
-      onTimeout() {},
-      onTransportError() {},
     });
   }
 
@@ -559,28 +484,4 @@ export class CallMover implements DialogWatcher {
     const on = this.#onOf(leg, dialog);
     return { v: 1, dialog, media: media.kept(leg), on };
   }
-}
-
-/** Its packets go nowhere. A PBX that alone is silent may yet be out of the way of the sound. */
-function isGone({ path }: Trunk): boolean {
-  return path.health.state === "down";
-}
-
-function isUsable(trunk: Trunk): boolean {
-  return trunk.health.state !== "down" && !isGone(trunk) && trunk.flow !== undefined;
-}
-
-/** With a telephone number, not with an extension of the same cloud. */
-function isOutside({ far }: KeptDialog): boolean {
-  const uri = parseUri(parseNameAddr(far.remote)?.uri ?? "");
-  const user = uri === undefined ? undefined : (userOf(uri) ?? uri.opaque);
-  return user !== undefined && /^\+?[0-9().-]{7,}$/.test(user);
-}
-
-/** The phone's flow, or the one over which it has registered since. */
-function phoneOf(kept: KeptDialog, { transport, store }: CallMoverContext): Party {
-  const flow = transport.flowTo(kept.phone);
-  if (!flow.closed && (flow.connected || flow.protocol === "udp")) return { kind: "phone", flow };
-  const moved = store.byContact(kept.near.remoteTarget);
-  return moved === undefined ? { kind: "phone", flow } : phoneParty(transport, moved);
 }
