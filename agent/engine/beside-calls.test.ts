@@ -55,6 +55,14 @@ describe("while the cloud is away", () => {
     expect(methodsAt(bob)).not.toContain(method);
   });
 
+  test("a phone that asks its server whether it is there hears that the box is", async () => {
+    offline();
+    const answer = await answered(asks("OPTIONS", "sip:pbx.example"));
+    expect([answer.status, header(answer, "Allow")]).toEqual([200, expect.stringContaining("INVITE")]);
+    expect((await answered(asks("OPTIONS", "102"))).status).toBe(200);
+    expect(methodsAt(bob)).toContain("OPTIONS");
+  });
+
   test("a message on its way when the cloud dies goes to the phone directly once the verdict is there", async () => {
     cut();
     const answer = alice.send(asks("MESSAGE", "102"));

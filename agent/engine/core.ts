@@ -161,7 +161,7 @@ export class Core {
     if (request.method === "REGISTER") {
       counters.count("registers");
       registrar.handle(tx, flow);
-    } else if (this.#isForUs(request, from)) this.#answerForUs(tx);
+    } else if (this.#isForUs(request, from) || this.#standsInFor(request)) this.#answerForUs(tx);
     else if (request.method === "INVITE") this.#call(tx, flow);
     else this.#besideCalls.fromLan(tx, from);
   }
@@ -349,6 +349,13 @@ export class Core {
     const refusal = this.#isForUs(tx.request, from) ? undefined : validateForProxy(tx.request, PASSED_ON);
     if (refusal !== undefined) tx.respond(refusal);
     return refusal !== undefined;
+  }
+
+  /** Phones ask their server with OPTIONS whether it is there: while the cloud is not, the box is. */
+  #standsInFor({ method, uri }: SipRequest): boolean {
+    if (method !== "OPTIONS" || this.#context.mode() === "normal") return false;
+    const asked = parseUri(uri);
+    return asked !== undefined && userOf(asked) === undefined;
   }
 
   #answerForUs(tx: ServerTransaction): void {
