@@ -73,6 +73,8 @@ export class EmergencyAttempt {
   #cseq = 0;
   #sent_ms: number | undefined;
   #responded = false;
+  /** A send error has ended its transaction. */
+  #lost = false;
   /** A provisional response to the newest INVITE has come. */
   #proceeding = false;
   #challenge: SipResponse | undefined;
@@ -222,6 +224,8 @@ export class EmergencyAttempt {
       onSendError: ({ code, detail }) => {
         this.trunk.observe({ kind: "send_error", detail: `${code} ${detail}` });
         feed({ type: "send_error", attempt });
+        // Once: should that fail as well, nobody can be told anything.
+        if (!this.#lost) this.#listenOn();
       },
     });
   }
@@ -232,6 +236,13 @@ export class EmergencyAttempt {
     if (this.#invite.credentials(response) !== undefined) return "box";
     // A trunk's challenge is none of the phone's business; its PBX's is.
     return this.trunk.kind === "pbx" ? "caller" : undefined;
+  }
+
+  #listenOn(): void {
+    this.#lost = true;
+    const { flow } = this.trunk;
+    const anew = flow?.reliable === true && !flow.closed && flow !== this.#invite.flow ? flow : undefined;
+    this.#invite.listenOn(anew, this.#proceeding);
   }
 
   #keep(proceeding: boolean): void {

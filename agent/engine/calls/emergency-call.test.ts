@@ -136,6 +136,23 @@ describe("hedging", () => {
     expect(Math.max(...seen)).toBeLessThan(310);
   });
 
+  test("a connection that breaks while the carrier rings: the next route at once, and CANCEL by a new connection", async () => {
+    const world = await createWorld({
+      trunks: ({ wan, lte }) => [
+        { id: "direct", path: wan, remote: DIRECT, local_port: 0, protocol: "tcp" },
+        { id: "lte-trunk", path: lte, remote: LTE, local_port: 5070 },
+      ],
+    });
+    world.direct.script = (call) => call.ring();
+    const call = world.dial("911");
+    await world.advance(50);
+    world.network.resetConnections(BOX_LAN, DIRECT);
+    await world.advance(50);
+    expect(call.final?.status).toBe(200);
+    expect(world.lte.calls).toHaveLength(1);
+    expect(world.direct.last.cancelled).toBe(true);
+  });
+
   test("a send error moves on at once", async () => {
     const world = await createWorld();
     world.network.setPath(BOX_LAN, DIRECT, { cut: { error: "ENETUNREACH" } });

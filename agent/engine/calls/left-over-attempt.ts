@@ -46,7 +46,7 @@ export class LeftOverAttempt {
     const age_ms = context.clock.now() - kept.sent_ms;
     if (!parsed.ok || parsed.message.kind !== "request" || age_ms > RINGS_MS) return undefined;
     const leg = new LeftOverAttempt(context, kept, onEnd);
-    leg.#invite.resume(parsed.message, kept.proceeding);
+    leg.#invite.resume(parsed.message, kept.proceeding ? "proceeding" : "calling");
     return leg;
   }
 

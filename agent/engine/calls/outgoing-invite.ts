@@ -3,7 +3,7 @@ import { appendHeader, cseqOf, header, headerList, headerValues } from "../../si
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
-import type { ClientHandlers, ClientTransaction } from "../../sip/transactions/client-transaction.ts";
+import type { ClientHandlers, ClientTransaction, ResumedInvite } from "../../sip/transactions/client-transaction.ts";
 import { type PeerServers, requestWithFailover } from "../../sip/transactions/failover.ts";
 import type { Flow, TransportError } from "../../sip/transport/flow.ts";
 import type { Answerer } from "./credentials.ts";
@@ -85,9 +85,26 @@ export class OutgoingInvite {
     );
   }
 
-  /** Goes on with an INVITE that an earlier process sent; see {@link TransactionLayer.resumeInvite}. */
-  resume(invite: SipRequest, proceeding: boolean): void {
-    this.#run(invite, (handlers) => this.#context.transactions.resumeInvite(invite, this.flow, handlers, proceeding));
+  /** Goes on with an INVITE that was sent before; see {@link ResumedInvite}. */
+  resume(invite: SipRequest, resumed: ResumedInvite, flow = this.flow): void {
+    this.#run(invite, (handlers) => this.#context.transactions.resumeInvite(invite, flow, handlers, resumed));
+  }
+
+  /**
+   * After a send error: an earlier sending may have arrived all the same (RFC 3261 §17.1.4 ends the transaction there, and would
+   * leave whoever answers without a word). For 64*T1 a late answer is told, and a late ringing cancelled. `anew`: another
+   * connection in the place of a broken one. There the CANCEL goes at once where a provisional response had come (`proceeding`),
+   * else the INVITE once more, so that it can be cancelled.
+   */
+  listenOn(anew: Flow | undefined, proceeding: boolean): void {
+    const { request } = this;
+    if (request === undefined) return;
+    if (anew === undefined) {
+      this.resume(request, "lost");
+      return;
+    }
+    this.resume(request, proceeding ? "proceeding" : "calling", anew);
+    this.cancel();
   }
 
   #run(invite: SipRequest, start: (handlers: ClientHandlers) => ClientTransaction & { moveOn?(): boolean }): void {

@@ -384,7 +384,12 @@ describe("whatever happens in whatever order", () => {
     }),
     fc.record({ type: fc.constant("media" as const), attempt, flowing: fc.boolean() }),
     fc
-      .record({ trunk: fc.constantFrom("t0", "t1", "t2"), path_state: health, trunk_state: health })
+      .record({
+        trunk: fc.constantFrom("t0", "t1", "t2"),
+        path_state: health,
+        trunk_state: health,
+        reachable: fc.boolean(),
+      })
       .map(({ trunk, ...states }): AttemptsInput => ({ type: "facts", routes: [route(trunk, states)] })),
     fc.constant<AttemptsInput>({ type: "credentials" }),
     fc.constant<AttemptsInput>({ type: "caller_cancel" }),
@@ -411,12 +416,24 @@ describe("whatever happens in whatever order", () => {
       expect(["caller_bye", "callee_bye"]).toContain(given.type);
     }
     if (run.state.name === "answered" || run.state.name === "ended") expect(alive).toEqual([]);
+    // Nothing is repeated for a call that is over, and an attempt that was given up is never bridged.
+    if (before.name !== "ended" && run.state.name === "ended") {
+      const releasing = run.state.attempts.flatMap(({ id, phase }) => (phase === "releasing" ? [id] : []));
+      expect(run.last.flatMap((effect) => (effect.type === "quiet" ? [effect.attempt] : []))).toEqual(releasing);
+    }
+    for (const effect of run.last) {
+      if (effect.type !== "answer_caller") continue;
+      expect(before.attempts.find(({ id }) => id === effect.attempt)?.phase).not.toBe("over");
+    }
   }
 
   test("never two bridged legs; every 2xx is bridged or released; no error while an attempt lives; it terminates", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ path_state: health, trunk_state: health, scarce: fc.boolean() }), { maxLength: 3 }),
+        fc.array(
+          fc.record({ path_state: health, trunk_state: health, scarce: fc.boolean(), reachable: fc.boolean() }),
+          { maxLength: 3 },
+        ),
         fc.array(input, { maxLength: 60 }),
         (routes, inputs) => {
           const run = new Run(...routes.map((facts, i) => route(`t${i}`, facts)));

@@ -127,7 +127,9 @@ function provisional(state: AttemptsState, attempt: Attempt, status: number, ear
 function answer(state: AttemptsState, attempt: Attempt, fork: string): Step {
   const { bridged } = state;
   if (bridged?.attempt === attempt.id && bridged.fork === fork) return go(state);
-  if (state.name === "answered" || state.name === "ended" || state.name === "challenged") {
+  // One that was given up after a send error has no ports any more.
+  const late = attempt.phase === "over";
+  if (late || state.name === "answered" || state.name === "ended" || state.name === "challenged") {
     const over = attempt.id === bridged?.attempt ? state : change(state, attempt, { phase: "over" });
     return go(
       over,

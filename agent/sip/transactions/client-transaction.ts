@@ -75,6 +75,13 @@ export interface LiveClient extends ClientTransaction {
   flowClosed(error: TransportError): void;
 }
 
+/**
+ * An INVITE that was sent before, under the same branch: a provisional response had come to it (`proceeding`); none had, and it
+ * is repeated (`calling`); or its transaction ended in an error although it may have arrived, and nothing is sent, but what
+ * comes is taken, a provisional response with a CANCEL (`lost`).
+ */
+export type ResumedInvite = "proceeding" | "calling" | "lost";
+
 export interface ClientOptions {
   readonly id: string;
   readonly request: SipRequest;
@@ -82,12 +89,13 @@ export interface ClientOptions {
   readonly handlers: ClientHandlers;
   readonly setting: ClientSetting;
   readonly context: ClientContext;
-  /** An INVITE that an earlier process sent, and to which a provisional response has come. */
-  readonly proceeding?: boolean;
+  /** Left out: the request has not been sent yet. */
+  readonly resumed?: ResumedInvite;
 }
 
 type Input =
   | { readonly type: "start" }
+  | { readonly type: "listen" }
   | { readonly type: "response"; readonly response: SipResponse }
   | { readonly type: "cancel" }
   | { readonly type: "quiet" }
@@ -98,7 +106,7 @@ type Effect = Exclude<InviteClientEffect | NonInviteClientEffect, { readonly typ
 /** Starts a client transaction: the request is on its way, or refused, when this returns. */
 export function startClient(options: ClientOptions): LiveClient {
   const client = new Client(options);
-  if (options.proceeding !== true) client.start();
+  client.start(options.resumed);
   return client;
 }
 
@@ -130,7 +138,7 @@ class Client implements LiveClient {
       options.request.method === "INVITE"
         ? runTimed(
             inviteClient(options.setting),
-            options.proceeding === true ? INVITE_CLIENT_PROCEEDING : INVITE_CLIENT_START,
+            options.resumed === "proceeding" ? INVITE_CLIENT_PROCEEDING : INVITE_CLIENT_START,
             owner,
           )
         : runTimed(nonInviteClient(options.setting), NON_INVITE_CLIENT_START, owner);
@@ -140,8 +148,9 @@ class Client implements LiveClient {
     return this.#machine.stopped ? "Terminated" : this.#machine.state;
   }
 
-  start(): void {
-    this.#machine.feed({ type: "start" });
+  start(resumed: ResumedInvite | undefined): void {
+    if (resumed === "lost") this.#machine.feed({ type: "listen" });
+    else if (resumed !== "proceeding") this.#machine.feed({ type: "start" });
   }
 
   receive(response: SipResponse, flow: Flow): void {

@@ -74,6 +74,14 @@ describe("Calling", () => {
     });
   });
 
+  test("one whose sending failed listens: a first word is cancelled, an answer is told, Timer B ends it", () => {
+    const listen: InviteClientInput = { type: "listen" };
+    expect(run({}, listen)).toEqual({ state: "Calling", effects: ["B=32000"] });
+    expect(run({}, listen, got(180)).effects).toContain("send-cancel");
+    expect(run({}, listen, got(200)).effects).toContain("final 200");
+    expect(run({}, listen, fire("B"))).toEqual({ state: "Terminated", effects: ["timeout"] });
+  });
+
   test("once quiet it is not repeated, and what comes is taken all the same", () => {
     expect(run({}, start, cancel, quiet)).toEqual({ state: "Calling", effects: ["stop A"] });
     expect(run({}, start, cancel, quiet, got(180)).effects).toContain("send-cancel");

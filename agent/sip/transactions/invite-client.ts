@@ -17,6 +17,8 @@ export type InviteClientTimer = "A" | "B" | "D" | "M" | "C64";
 
 export type InviteClientInput =
   | { readonly type: "start" }
+  /** Instead of start: what was sent under this branch may have arrived; nothing is sent, and a first word is cancelled. */
+  | { readonly type: "listen" }
   | { readonly type: "response"; readonly response: SipResponse }
   | { readonly type: "timer"; readonly timer: InviteClientTimer }
   | { readonly type: "cancel" }
@@ -89,6 +91,8 @@ export function inviteClient(
             const next: InviteClientState = { name: "Calling", sent: 1, cancel: state.cancel };
             return reliable ? go(next, SEND, timerB) : go(next, SEND, timerA(1), timerB);
           }
+          case "listen":
+            return go({ ...state, cancel: true }, { type: "start-timer", timer: "B", after_ms: timeout_ms });
           case "response": {
             if (input.response.status >= 200) return onFinal(input.response);
             const effects: InviteClientEffect[] = [

@@ -236,21 +236,23 @@ describe("INVITE client", () => {
 
 describe("an INVITE of an earlier process", () => {
   test.each([
-    [true, ["0 CANCEL"]],
-    [false, ["0 INVITE"]],
-  ])("is taken up under its old branch (provisional response: %s)", async (proceeding, sent) => {
+    ["proceeding", ["0 CANCEL"]],
+    ["calling", ["0 INVITE"]],
+    ["lost", []],
+  ] as const)("is taken up under its old branch: %s", async (resumed, sent) => {
     const { clock, alice, toBob, transactions, sentByAlice } = await pair();
     const first = alice.request(request("INVITE"), toBob, watcher().handlers);
     clock.advance(10);
     const server = only(transactions);
     server.onCancel(() => server.respond(buildResponse(server.request, 487)));
-    if (proceeding) server.respond(buildResponse(server.request, 180));
+    if (resumed === "proceeding") server.respond(buildResponse(server.request, 180));
     clock.advance(10);
     first.abandon();
     sentByAlice.length = 0;
     const seen = watcher();
-    alice.resumeInvite(first.request, toBob, seen.handlers, proceeding).cancel();
+    alice.resumeInvite(first.request, toBob, seen.handlers, resumed).cancel();
     expect(sentByAlice.map((line) => line.replace(/^\d+/, "0"))).toEqual(sent);
+    if (resumed === "lost") server.respond(buildResponse(server.request, 180));
     clock.advance(300);
     expect(transactions).toHaveLength(1);
     expect(seen.final).toEqual([487]);

@@ -15,6 +15,7 @@ import {
   type ClientHandlers,
   type ClientTransaction,
   type LiveClient,
+  type ResumedInvite,
   startClient,
 } from "./client-transaction.ts";
 import { LARGEST_DATAGRAM_BYTES, LargeRequest, printedBytes } from "./large-request.ts";
@@ -124,12 +125,9 @@ export class TransactionLayer {
     );
   }
 
-  /**
-   * Takes up the client transaction of an INVITE that an earlier process sent, under the Via that it had. `proceeding`: a
-   * provisional response had come, and nothing is sent. Else the INVITE is repeated, as Timer A would have done.
-   */
-  resumeInvite(invite: SipRequest, flow: Flow, handlers: ClientHandlers, proceeding: boolean): ClientTransaction {
-    return this.#start(invite, flow, handlers, [], proceeding);
+  /** Takes up the client transaction of an INVITE that was sent before, under the Via that it had. */
+  resumeInvite(invite: SipRequest, flow: Flow, handlers: ClientHandlers, resumed: ResumedInvite): ClientTransaction {
+    return this.#start(invite, flow, handlers, [], resumed);
   }
 
   /**
@@ -208,7 +206,7 @@ export class TransactionLayer {
     flow: Flow,
     handlers: ClientHandlers,
     retransmitAt_ms: readonly number[],
-    proceeding = false,
+    resumed?: ResumedInvite,
   ): ClientTransaction {
     const id = clientKey(branchOf(request), request.method);
     const client = startClient({
@@ -218,7 +216,7 @@ export class TransactionLayer {
       handlers,
       setting: { reliable: flow.reliable, timers: this.#timers, retransmitAt_ms },
       context: this.#clientContext,
-      proceeding,
+      ...(resumed === undefined ? {} : { resumed }),
     });
     this.#clients.set(id, client);
     if (flow.reliable) {
