@@ -12,6 +12,7 @@ import {
   NOW,
   silentFixture,
   statusFixture,
+  stuckFixture,
 } from "../../web-ui/src/testing/status-fixture.ts";
 import { buildPage, launch, open, picture, violations, without_browser } from "./browser.ts";
 import { FixtureServer } from "./fixture-server.ts";
@@ -87,12 +88,38 @@ const NOTHING = statusFixture(
   }),
 );
 
+const OFFLINE = { availability: "offline", registered_with: undefined } as const;
+const RETURNED = statusFixture(
+  engineFixture({
+    stuck_phones: [
+      stuckFixture(),
+      stuckFixture({ number: "103", name: "Back office", why: "refused", sip_status: 403 }),
+    ],
+    phones: engineFixture().phones.map((phone, n) => {
+      if (n === 0) return { ...phone, elsewhere: 1 };
+      const detail =
+        n === 1 ? "registered here, but not with the cloud since the return" : "it did not answer a request";
+      const evidence = [{ source: "register", verdict: "bad" as const, detail, at_wall: NOW }];
+      const [device] = phone.devices;
+      const devices = device === undefined ? [] : [{ ...device, evidence }];
+      if (n === 1)
+        return {
+          ...phone,
+          availability: "limited",
+          devices: devices.map((each) => ({ ...each, availability: "limited", registered_with: "box" })),
+        };
+      return { ...phone, availability: "offline", devices: devices.map((each) => ({ ...each, ...OFFLINE })) };
+    }),
+  }),
+);
+
 const STATES: readonly (readonly [name: string, status: StatusDocument])[] = [
   ["peace", PEACE],
   ["cut", CUT],
   ["call-911", CALL911],
   ["practice", PRACTICE],
   ["not-possible", NOTHING],
+  ["returned", RETURNED],
   ["engine-away", silentFixture("engine", NOW - 20_000)],
 ];
 const SCREENS = [

@@ -43,6 +43,23 @@ describe("events in words", () => {
       "Trunk lte: Available in part (before: Available)",
     ],
     [
+      row("phone.stuck", {
+        aor: "",
+        extension: "ext-101",
+        source: "10.20.0.101",
+        user_agent: "Phone",
+        since_wall: 0,
+        why: "refused",
+        sip_status: 403,
+      }),
+      "Front desk (101) is not back with the cloud: The cloud refuses it",
+    ],
+    [
+      row("phone.home", { aor: "", extension: "ext-101", source: "10.20.0.101", after_ms: 1 }),
+      "Front desk (101) is back with the cloud",
+    ],
+    [row("phones.returned", { phones: 0, home: 0, slowest_ms: undefined }), "None of 0 phones is back with the cloud"],
+    [
       row("registration.removed", { aor: "", extension: "ext-101", reason: "expired" }),
       "Front desk (101) was not heard any more: registration expired",
     ],

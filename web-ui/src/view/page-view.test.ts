@@ -4,12 +4,14 @@ import type { EngineStatus, Readiness, StatusDocument } from "../../../agent/bas
 import { plainWords } from "../testing/plain-words.ts";
 import {
   cutEngineFixture,
+  deviceFixture,
   emergencyCallFixture,
   engineFixture,
   modemFixture,
   NOW,
   silentFixture,
   statusFixture,
+  stuckFixture,
 } from "../testing/status-fixture.ts";
 import { type Heard, pageView, type StateView } from "./page-view.ts";
 import type { Tile } from "./text.ts";
@@ -394,12 +396,56 @@ describe("phones", () => {
     expect(withEngine({ phones: some }).phones).toMatchObject({
       tone: "warn",
       headline: "2 of 3",
-      lines: [{ text: "Not registered: Front desk." }],
+      lines: [{ text: "Cannot be reached: Front desk." }],
     });
     const none = phones.map((phone) => ({ ...phone, availability: "unknown" as const }));
     expect(withEngine({ phones: none }).phones).toMatchObject({ tone: "bad", headline: "0 of 3" });
     expect(withEngine({ phones }).phones).toMatchObject({ tone: "good", headline: "3 of 3" });
     expect(withEngine({ phones: [] }).phones).toMatchObject({ tone: "quiet" });
+  });
+
+  test("a phone that is available in part counts, and says why; what is with the cloud by another way is told", () => {
+    const [first] = phones;
+    if (first === undefined) throw new Error("no phones");
+    const device = deviceFixture({
+      availability: "limited",
+      registered_with: "box",
+      evidence: [{ source: "register", verdict: "bad", detail: "not with the cloud since the return", at_wall: NOW }],
+    });
+    const { phones: tile, phone_list: list } = withEngine({
+      phones: [{ ...first, availability: "limited", devices: [device], elsewhere: 2 }],
+    });
+    expect(tile).toMatchObject({ tone: "good", headline: "1 of 1" });
+    expect(list).toMatchObject({
+      value: [
+        {
+          tone: "warn",
+          state: "Available in part",
+          devices: [
+            {
+              text: "Desk phone, 10.20.0.101: Available in part, with the box alone",
+              detail: "not with the cloud since the return",
+            },
+            {
+              text: "2 more of this number are with the cloud by another way; an outage here takes them away.",
+              detail: "",
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  test("phones that are stuck are listed with address, model, since when and why; none while nobody knows", () => {
+    expect(withEngine({}).stuck).toEqual({ known: true, value: [] });
+    const stuck_phones = [stuckFixture(), stuckFixture({ why: "refused", sip_status: 403 })];
+    expect(withEngine({ stuck_phones }).stuck).toMatchObject({
+      value: [
+        { number: "102", address: "10.20.0.102", model: "Yealink SIP-T54W 96.86.0.70", why: /^It has not asked/ },
+        { why: "The cloud refuses it (SIP 403)" },
+      ].map((row) => ({ ...row, why: row.why instanceof RegExp ? expect.stringMatching(row.why) : row.why })),
+    });
+    expect(stateOf(silentFixture("engine", NOW - 20_000)).stuck.known).toBe(false);
   });
 
   test("a long list of missing phones is cut short", () => {
@@ -411,7 +457,7 @@ describe("phones", () => {
       availability: "offline",
     }));
     const [line] = withEngine({ phones: many as unknown as EngineStatus["phones"] }).phones.lines;
-    expect(line?.text).toBe("Not registered: P0, P1, P2 and 6 more.");
+    expect(line?.text).toBe("Cannot be reached: P0, P1, P2 and 6 more.");
   });
 
   test("whose place is the site's, and who has none", () => {
