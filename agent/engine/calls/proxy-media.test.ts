@@ -126,11 +126,18 @@ describe("where a side is", () => {
     await phoneSays("m=audio 30000 RTP/AVP 0");
     await trunkSays("m=audio 7000 RTP/AVP 0");
     const seen = relay.endpoints.get(`proxied-${LEG}-0-phone`)?.port ?? 0;
-    await says("phone", description(PARTIES.phone.local_address, "m=audio 21730 RTP/AVP 0"));
+    await says("phone", description(PARTIES.phone.local_address, `m=audio ${seen} RTP/AVP 0`));
     await says("trunk", description(PARTIES.phone.local_address, `m=audio ${seen} RTP/AVP 0`));
     expect(peer("phone")).toMatchObject({ address: "10.20.0.101", port: 30_000 });
     expect(peer("trunk")).toMatchObject({ address: "203.0.113.20", port: 7000 });
   });
+});
+
+test("a telephone on the box's own machine is where it says", async () => {
+  for (const address of [PARTIES.phone.local_address, "0.0.0.0", PARTIES.phone.local_address]) {
+    await says("phone", description(address, "m=audio 4000 RTP/AVP 0"));
+  }
+  expect(peer("phone")).toMatchObject({ address: PARTIES.phone.local_address, port: 4000 });
 });
 
 describe("RTCP on the RTP port", () => {

@@ -400,7 +400,7 @@ export class ProxyMedia {
     media.forEach((description, i) => {
       const line = session.lines[i];
       if (line === undefined || !isDatagram(description)) return;
-      const before = isOurs(line, from, description) ? line.described[from] : undefined;
+      const before = this.#isOurs(line, from, description) ? line.described[from] : undefined;
       const described = { peer: before?.peer ?? peerOf(description, parties[from]), mux: description.rtcpMux };
       this.#describe(session, dialogOf(message), from, i, described);
       // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
@@ -410,6 +410,21 @@ export class ProxyMedia {
       targets[i] = targets[sharer] ?? { address: line.ends[to].address, port: line.ends[to].port };
     });
     return targets.length === 0 ? message : withSdp(message, editSdp(sdp, targets, "relayed"));
+  }
+
+  /**
+   * Under ICE somebody may describe himself by the address that the other end's checks saw (a peer-reflexive candidate,
+   * RFC 8445 §7.2.5.3.1): that is a port of the relay's. No phone is at any of them; the cloud is at those of other calls,
+   * where a call comes round through it.
+   */
+  #isOurs(line: Line, from: MediaSide, { address, port }: SdpMedia): boolean {
+    if (address !== line.ends.phone.address && address !== line.ends.trunk.address) return false;
+    const lines = from === "phone" ? [...this.#sessions.values()].flatMap((session) => session.lines) : [line];
+    return lines.some(
+      (each) =>
+        each !== undefined &&
+        [each.ends.phone, each.ends.trunk].some((end) => end.address === address && end.port === port),
+    );
   }
 
   /** Another fork than the one that counts is only noted, for the case that it is the one that remains. */
@@ -489,15 +504,6 @@ function peerOf(media: SdpMedia, { local_address, signalling_address }: MediaPar
  */
 function beforeItsAnswer({ local_address, signalling_address }: MediaParty): RemotePeer {
   return { address: signalling_address, port: 0, accept_from: [...new Set([signalling_address, local_address])] };
-}
-
-/**
- * Under ICE somebody may describe himself by the address that the other end's checks saw (a peer-reflexive candidate, RFC
- * 8445 §7.2.5.3.1): that is the relay's. No phone is at the box's address; the cloud is, where the call comes round.
- */
-function isOurs({ ends }: Line, from: MediaSide, { address, port }: SdpMedia): boolean {
-  const all = [ends.phone, ends.trunk];
-  return all.some((end) => end.address === address && (from === "phone" || end.port === port));
 }
 
 const isUnspecified = (address: string) => address === "0.0.0.0" || address === "::";
