@@ -140,8 +140,12 @@ export class Box {
   /** Resolves when the box answers SIP on the switch. */
   async takesCalls(deadline_ms: number): Promise<void> {
     await until("the box to listen for SIP on the switch", deadline_ms, async () => {
-      const { stdout } = await tryRunIn("box", ["ss", "-Hlun", `src ${lan.box}:${ports.sip}`]);
-      return stdout.includes(`:${ports.sip}`) || undefined;
+      // Over TCP it listens a moment later than over UDP, and a telephone that is refused stays away for long.
+      for (const sockets of ["-Hlun", "-Hltn"]) {
+        const { stdout } = await tryRunIn("box", ["ss", sockets, `src ${lan.box}:${ports.sip}`]);
+        if (!stdout.includes(`:${ports.sip}`)) return undefined;
+      }
+      return true;
     });
   }
 

@@ -12,7 +12,7 @@ import { hangUp } from "../../story.ts";
 import { type Passage, Watch } from "../../transparency.ts";
 import { Calling, caller_hz } from "./calling.ts";
 import { connect, LISTEN_MS, Sounds } from "./sounds.ts";
-import { cast, site } from "./stage.ts";
+import { cast, site, siteOverTcp } from "./stage.ts";
 
 async function earlyMedia(lab: Lab): Promise<void> {
   const { baresip101, linphone104 } = cast(lab);
@@ -166,6 +166,12 @@ export const offers: readonly Scenario[] = [
     summary: "either side holds and takes the call up again",
     short: true,
     stage: site,
+    run: hold,
+  },
+  {
+    name: "hold-resume-tcp",
+    summary: "the same with baresip and the PBX over TCP",
+    stage: siteOverTcp,
     run: hold,
   },
   {

@@ -64,6 +64,9 @@ export const site: Stage = {
   },
 };
 
+/** The same with baresip, the box and the PBX speaking TCP. */
+export const siteOverTcp: Stage = { ...site, name: "transparent-site-tcp", layout: { ...site.layout, tcp: true } };
+
 /** The box's sockets in its range of media ports. */
 async function mediaPorts(): Promise<readonly string[]> {
   const { stdout } = await tryRunIn("box", ["ss", "-Hlun", `src ${lan.box} sport >= :20000 sport <= :21999`]);
