@@ -104,3 +104,20 @@ test("none of the phones takes a call from the cloud: it ends with the last", ()
   made.ended("two", cloud, "refused with 486");
   expect(types()).toEqual(["call.started", "call.ended"]);
 });
+
+test("of two phones that speak directly, the one that hung up is told by where it is", () => {
+  const at = (address: string): Party => ({
+    kind: "phone",
+    flow: { remote: { address, port: 5060 } } as Extract<Party, { kind: "phone" }>["flow"],
+  });
+  for (const [by, who] of [
+    ["10.0.0.1", "caller"],
+    ["10.0.0.2", "callee"],
+  ] as const) {
+    const { made, records } = passages();
+    made.started("leg", invite, at("10.0.0.1"), at("10.0.0.2"));
+    made.answered("leg");
+    made.ended("leg", at(by), "hung up");
+    expect(records.at(-1)).toMatchObject({ type: "call.ended", data: { ended_by: who } });
+  }
+});

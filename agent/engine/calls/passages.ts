@@ -26,6 +26,8 @@ interface Passage {
   /** Those of the legs on which somebody has answered: of several far halves, forks of the PBX, usually one. */
   readonly answered: Set<string>;
   readonly from: Party["kind"];
+  /** Where the caller is, when both ends are phones of the LAN: they are told apart by that alone. */
+  readonly caller_at: string | undefined;
   data: CallData;
   readonly started_wall: number;
   state: CallStatus["state"];
@@ -45,6 +47,7 @@ interface PassageRecord {
   readonly legs: readonly string[];
   readonly answered: readonly string[];
   readonly from: Party["kind"];
+  readonly caller_at: string | undefined;
   readonly data: CallData;
   readonly started_wall: number;
   readonly since_wall: number;
@@ -111,6 +114,7 @@ export class Passages implements PassageWatcher {
       legs: new Set([leg]),
       answered: new Set(),
       from: from.kind,
+      caller_at: from.kind === "phone" && to.kind === "phone" ? placeOf(from) : undefined,
       data: {
         direction: from.kind === "trunk" ? "inbound" : to.kind === "trunk" ? "outbound" : "internal",
         caller: numberOf(parseNameAddr(header(request, "From") ?? "")?.uri),
@@ -184,7 +188,11 @@ export class Passages implements PassageWatcher {
     const { answered_ms } = passage;
     const duration_ms = answered_ms === undefined ? 0 : Math.round(this.#context.clock.now() - answered_ms);
     // On the far half the caller is on the cloud's side.
-    const ended_by = (by.kind === passage.from) === (passage.from === "trunk" || !isFar(leg)) ? "caller" : "callee";
+    const isCaller =
+      passage.caller_at === undefined
+        ? (by.kind === passage.from) === (passage.from === "trunk" || !isFar(leg))
+        : placeOf(by) === passage.caller_at;
+    const ended_by = isCaller ? "caller" : "callee";
     this.#record("call.ended", passage, { ...passage.data, duration_ms, ended_by, cause });
     this.#context.changed();
   }
@@ -233,6 +241,7 @@ export class Passages implements PassageWatcher {
   }
 }
 
+const placeOf = ({ flow }: Party) => `${flow.remote.address}:${flow.remote.port}`;
 const fileOf = ({ id }: Passage) => id.toLowerCase();
 
 /** The files are ours and whole or absent: this tells our own version from another one's. */

@@ -396,6 +396,13 @@ const betweenPhones: Kind = {
   ],
 };
 
+/** In survivable mode their sound does not pass the box at all. */
+const directly: Kind = {
+  ...betweenPhones,
+  what: "a call between two phones that speak directly",
+  directions: () => [],
+};
+
 const emergency: Kind = {
   what: "a 911 call over LTE",
   far: (lab) => lab.remote.psapLte,
@@ -512,12 +519,13 @@ export const runningCalls: readonly Scenario[] = [
     }),
   ),
   alone(
-    "kill-in-911",
-    "site and cellular processes are killed in a 911 call over LTE: no gap, hanging up works and is recorded",
+    "kill-in-outage",
+    "the WAN is dead: site and cellular are killed in a 911 call over LTE, the engine in a call between phones",
     async (lab) => {
       await cut(lab);
       await lab.box.mode("survivable", 15_000);
       for (const name of ["site", "cellular"] as const) await killed(lab, name, [emergency]);
+      await killed(lab, "engine", [directly]);
     },
   ),
 ];
