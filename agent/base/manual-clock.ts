@@ -1,17 +1,23 @@
 import type { Clock, Timer } from "./clock.ts";
 
 interface Pending {
-  at: number;
-  order: number;
-  fire: () => void;
+  readonly at: number;
+  readonly order: number;
+  readonly fire: () => void;
+  /** Neither fired nor cancelled. */
+  waits: boolean;
 }
+
+const isBefore = (a: Pending, b: Pending) => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** A clock that moves only when told to. Tests and simulations use it, so that none of them has to sleep. */
 export class ManualClock implements Clock {
   #now: number;
   #wall: number;
   #order = 0;
-  readonly #pending = new Set<Pending>();
+  /** A binary heap, the next timer first; cancelled ones lie in it until they come up. */
+  readonly #heap: Pending[] = [];
+  #waiting = 0;
 
   constructor(start_ms = 0, wall_ms = Date.UTC(2026, 0, 1)) {
     this.#now = start_ms;
@@ -27,16 +33,16 @@ export class ManualClock implements Clock {
   }
 
   after(delay_ms: number, fire: () => void): Timer {
-    const pending: Pending = { at: this.#now + Math.max(0, delay_ms), order: this.#order++, fire };
-    this.#pending.add(pending);
-    return { cancel: () => void this.#pending.delete(pending) };
+    const pending: Pending = { at: this.#now + Math.max(0, delay_ms), order: this.#order++, fire, waits: true };
+    this.#push(pending);
+    return { cancel: () => this.#settle(pending) };
   }
 
   /** Moves time forward, firing every timer that falls due, in order, including those set on the way. */
   advance(by_ms: number): void {
     const end = this.#now + by_ms;
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
-      this.#pending.delete(next);
+      this.#settle(next);
       this.#move(next.at);
       next.fire();
     }
@@ -50,18 +56,53 @@ export class ManualClock implements Clock {
 
   /** Number of timers still waiting; a test of "nothing is left behind" asks for 0. */
   get pending(): number {
-    return this.#pending.size;
+    return this.#waiting;
   }
 
+  #settle(pending: Pending): void {
+    if (!pending.waits) return;
+    pending.waits = false;
+    this.#waiting--;
+  }
+
+  /** Takes the next timer that is due by `end` out of the heap. */
   #next(end: number): Pending | undefined {
-    let first: Pending | undefined;
-    for (const pending of this.#pending) {
-      if (pending.at > end) continue;
-      if (first === undefined || pending.at < first.at || (pending.at === first.at && pending.order < first.order)) {
-        first = pending;
-      }
+    for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
+      if (first.waits && first.at > end) return undefined;
+      this.#pop();
+      if (first.waits) return first;
     }
-    return first;
+    return undefined;
+  }
+
+  #push(pending: Pending): void {
+    this.#waiting++;
+    const heap = this.#heap;
+    let i = heap.push(pending) - 1;
+    while (i > 0) {
+      const above = (i - 1) >> 1;
+      const parent = heap[above];
+      if (parent === undefined || isBefore(parent, pending)) break;
+      heap[i] = parent;
+      i = above;
+    }
+    heap[i] = pending;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      const left = heap[2 * i + 1];
+      const right = heap[2 * i + 2];
+      const lesser = right !== undefined && left !== undefined && isBefore(right, left) ? right : left;
+      if (lesser === undefined || isBefore(last, lesser)) break;
+      heap[i] = lesser;
+      i = lesser === left ? 2 * i + 1 : 2 * i + 2;
+    }
+    heap[i] = last;
   }
 
   #move(to: number): void {
