@@ -1,22 +1,18 @@
 import type { Timer } from "../../base/clock.ts";
-import { errorText } from "../../base/errors.ts";
 import type { EmergencyData } from "../../base/events.ts";
 import type { Binding, CallbackEntry } from "../../base/snapshot.ts";
 import type { CallStatus } from "../../base/status.ts";
 import { MergedRequests } from "../../sip/core/merged-requests.ts";
 import { inspectRequest } from "../../sip/core/uas-inspection.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { callIdOf, header } from "../../sip/messages/headers.ts";
+import { header } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
-import { parseNameAddr } from "../../sip/messages/name-addr.ts";
-import { parseMessage } from "../../sip/messages/parse.ts";
-import { printMessage } from "../../sip/messages/print.ts";
-import { bareHost, parseUri, userOf } from "../../sip/messages/uri.ts";
+import { parseUri, userOf } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
-import { ipFamily, isWildcard } from "../../sip/transport/ip-address.ts";
+import { isWildcard } from "../../sip/transport/ip-address.ts";
 import { classify, type EmergencyTarget } from "../emergency/classify.ts";
-import { inSubnet, locate } from "../emergency/location.ts";
+import { locate } from "../emergency/location.ts";
 import { isPsapCallback } from "../emergency/psap-callback.ts";
 import type { Path } from "../paths/path.ts";
 import { toE164 } from "../routing/numbers.ts";
@@ -25,16 +21,17 @@ import type { RoutePlan, RouteStep } from "../routing/plan-types.ts";
 import { routingView } from "../routing/view.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
+import { callerOf, dialledOf, localEnd, tokenOf, userOfHeader } from "./call-requests.ts";
 import { CallbackLedger } from "./callback-ledger.ts";
 import type { CallsPort } from "./calls-port.ts";
 import { EmergencyCall, type EmergencyFacts, type EmergencyHost } from "./emergency-call.ts";
 import { ABILITIES } from "./incoming-invite.ts";
-import { CallJournal, type CallRecord, type KeptAttempt, type KeptInvite } from "./journal.ts";
-import { LeftOverAttempt } from "./left-over-attempt.ts";
+import { CallJournal, type CallRecord } from "./journal.ts";
 import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
 import { identify } from "./trunk-invite.ts";
+import { UnansweredCalls } from "./unanswered-calls.ts";
 
 export type { CallsContext } from "./call-context.ts";
 
@@ -43,22 +40,10 @@ const LOST_PATH_MS = 5 * 60_000;
 /** A PSAP's return call rings the 911 phone alone for so long, then the main group too. */
 const CALLBACK_ALONE_MS = 15_000;
 
-/** After a restart an unanswered emergency call is taken anew when it is no older: people hang up and dial again. */
-const TAKE_AGAIN_MS = 30_000;
-
-/** How long an engine that has just started waits for its trunks' sockets and for the media process. */
-const READY_WITHIN_MS = 500;
-const READY_AGAIN_MS = 5;
-
-/** A leg from before the restart rings no longer than this beside the call that was taken anew. */
-const LEFT_OVER_MS = 2000;
-
 const REHEARSE_AFTER_MS = 50;
 const REHEARSE_AGAIN_MS = 1000;
 const REHEARSE_TRIES = 30;
 const MEDIA_RUNS = 3;
-const CLOSE_AGAIN_MS = 1000;
-const CLOSE_TRIES = 30;
 
 /** Every call whose dialogs the box owns: emergency calls, and calls of the main number over trunks. */
 export class Calls implements CallsPort {
@@ -72,24 +57,19 @@ export class Calls implements CallsPort {
   readonly #timers = new Set<Timer>();
   readonly #merged = new MergedRequests();
   #closed = false;
-  /** Call-IDs of emergency calls from before a restart that were taken anew: once, lest one of them kills every engine. */
-  readonly #takenAgain = new Set<string>();
-  /** Those of them that have rung nowhere yet. */
-  readonly #awaited = new Set<string>();
-  /** Legs of unanswered emergency calls from before a restart: they may ring somewhere. */
-  readonly #toEnd = new Set<KeptAttempt>();
-  readonly #leftOver = new Set<LeftOverAttempt>();
+  readonly #unanswered: UnansweredCalls;
   /** Paths that failed an answered 911 call, and until when (monotonic ms) they count as down for the next one. */
   readonly #lost = new Map<string, number>();
 
   constructor(context: CallsContext) {
     this.#context = context;
     this.#journal = new CallJournal(context.journalDir, context.log);
+    this.#unanswered = new UnansweredCalls(context, this.#journal);
     this.#host = {
       journal: this.#journal,
-      begun: (call, tx) => this.#begun(call, tx),
+      begun: (call, tx) => this.#unanswered.begun(call.id, tx),
       own: (id, call) => void this.#byToken.set(id, call),
-      progressed: (call) => this.#cancelLeftOver(call.callerCallId),
+      progressed: (call) => this.#unanswered.progressed(call.callerCallId),
       preempt: (path, by) => {
         for (const call of [...this.#calls]) if (call.id !== by) call.giveWay(path);
         context.forwardedGiveWay(path);
@@ -156,7 +136,7 @@ export class Calls implements CallsPort {
       facts,
       this.#trunksOf(route.steps),
       tx,
-      this.#localEnd(tx.flow, request),
+      localEnd(this.#context, tx.flow, request),
     );
     if (call.status() !== undefined) this.#calls.add(call);
   }
@@ -193,7 +173,7 @@ export class Calls implements CallsPort {
           from: undefined,
         },
         tx,
-        this.#localEnd(tx.flow, tx.request),
+        localEnd(this.#context, tx.flow, tx.request),
       ),
     );
   }
@@ -291,7 +271,7 @@ export class Calls implements CallsPort {
   }
 
   trunkChanged(trunk: Trunk): void {
-    this.#endLeftOver();
+    this.#unanswered.trunkChanged();
     for (const call of [...this.#calls]) call.trunkChanged(trunk);
   }
 
@@ -299,6 +279,7 @@ export class Calls implements CallsPort {
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#unanswered.close();
     for (const call of this.#calls) call.abandon();
   }
 
@@ -341,8 +322,7 @@ export class Calls implements CallsPort {
       rehearse(this.#context.config());
       void this.#rehearseMedia(REHEARSE_TRIES);
     });
-    const { clock } = this.#context;
-    const { calls, unanswered, invites, attempts, callbacks } = this.#journal.load();
+    const { calls, callbacks, ...unanswered } = this.#journal.load();
     this.#ledger.adopt(callbacks);
     for (const record of calls) {
       const call = this.#resumed(record);
@@ -354,82 +334,7 @@ export class Calls implements CallsPort {
       this.#calls.add(call);
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
-    this.#whenReady(clock.now() + READY_WITHIN_MS, () => {
-      for (const id of unanswered) this.#journal.remove(id);
-      for (const invite of invites) this.#takeAgain(invite);
-      for (const attempt of attempts) this.#toEnd.add(attempt);
-      this.#endLeftOver();
-    });
-    await this.#closeUnanswered(unanswered, CLOSE_TRIES);
-  }
-
-  /**
-   * A call that is taken anew in the first milliseconds would find no trunk with a socket and no relay, and be sent without
-   * sound or not at all. Both come within a few ms; what has not come by `until_ms` is not waited for.
-   */
-  #whenReady(until_ms: number, then: () => void): void {
-    const { clock, relay, trunks } = this.#context;
-    const ready = relay.connected && trunks.all().every(({ flow }) => flow !== undefined && !flow.closed);
-    if (ready || clock.now() >= until_ms) then();
-    else this.#after(READY_AGAIN_MS, () => this.#whenReady(until_ms, then));
-  }
-
-  /** Over TCP the caller's connection ended with the engine, and it knows; over UDP it waits for an answer. */
-  #begun(call: EmergencyCall, { request, flow }: ServerTransaction): void {
-    const again = this.#takenAgain.has(callIdOf(request) ?? "");
-    const { local, remote } = flow;
-    const message = Buffer.from(printMessage(request)).toString("base64");
-    const invite: KeptInvite = { v: 1, began_ms: this.#context.clock.now(), message, local, remote };
-    this.#journal.begin(call.id, again || flow.protocol !== "udp" ? undefined : invite);
-  }
-
-  #takeAgain({ began_ms, message, local, remote }: KeptInvite): void {
-    const { clock, log, transport, transactions } = this.#context;
-    const age_ms = Math.round(clock.now() - began_ms);
-    const parsed = parseMessage(Buffer.from(message, "base64"));
-    if (age_ms > TAKE_AGAIN_MS || !parsed.ok || parsed.message.kind !== "request") return;
-    const { address, port } = remote;
-    const flow = transport.flowTo({
-      protocol: "udp",
-      address,
-      port,
-      local_address: local.address,
-      local_port: local.port,
-    });
-    this.#takenAgain.add(callIdOf(parsed.message) ?? "");
-    this.#awaited.add(callIdOf(parsed.message) ?? "");
-    log.warn("an emergency call that was not answered is taken anew", { age_ms, source: `${address}:${port}` });
-    transactions.takeAgain(parsed.message, flow);
-  }
-
-  /**
-   * Somewhere a telephone rings for a call that the engine before this one made. It is cancelled as soon as the call that was
-   * taken anew rings elsewhere, so that the caller is never without one; at once when there is no such call. A trunk that
-   * has no socket yet is waited for.
-   */
-  #endLeftOver(): void {
-    for (const kept of [...this.#toEnd]) {
-      const trunk = this.#context.trunks.get(kept.trunk);
-      if (trunk !== undefined && trunk.flow === undefined) continue;
-      this.#toEnd.delete(kept);
-      const forget = () => {
-        this.#journal.forgetAttempt(kept.call_id, kept.attempt);
-        if (leg !== undefined) this.#leftOver.delete(leg);
-      };
-      const leg = LeftOverAttempt.take(this.#context, kept, forget);
-      if (leg === undefined) forget();
-      else if (!this.#awaited.has(kept.caller_call_id ?? "")) leg.cancel();
-      else {
-        this.#leftOver.add(leg);
-        this.#after(LEFT_OVER_MS, () => leg.cancel());
-      }
-    }
-  }
-
-  #cancelLeftOver(caller_call_id: string | undefined): void {
-    if (caller_call_id === undefined) return;
-    this.#awaited.delete(caller_call_id);
-    for (const leg of this.#leftOver) if (leg.kept.caller_call_id === caller_call_id) leg.cancel();
+    await this.#unanswered.resume(unanswered);
   }
 
   /** The media process, too, opens its first ports slowly. It may come later than the engine. */
@@ -442,19 +347,6 @@ export class Calls implements CallsPort {
       return;
     }
     for (let run = 0; run < MEDIA_RUNS; run++) await rehearseMedia(this.#context, address);
-  }
-
-  /** Ports of calls that had not been answered when the engine died: nobody else will close those. */
-  async #closeUnanswered(ids: readonly string[], tries: number): Promise<void> {
-    if (ids.length === 0 || tries === 0) return;
-    const { relay, log } = this.#context;
-    try {
-      await Promise.all(ids.map((id) => relay.closeCall(id)));
-    } catch (error) {
-      // The media process may come later than the engine.
-      log.debug("media relay", { what: "closeCall", error: errorText(error) });
-      this.#after(CLOSE_AGAIN_MS, () => void this.#closeUnanswered(ids, tries - 1));
-    }
   }
 
   #resumed(record: CallRecord): OwnedCall | undefined {
@@ -554,54 +446,8 @@ export class Calls implements CallsPort {
   #phonesOf(extensions: readonly string[]): RingTarget[] {
     return extensions.flatMap((id) => this.#context.contacts.ofExtension(id).map(toTarget));
   }
-
-  /**
-   * The box's own end towards a phone: for media the address the phone reached us at, for the Contact the same. A
-   * socket bound to no address in particular does not know it: then the LAN of the phone does, or the phone's own words.
-   */
-  #localEnd(
-    flow: Flow,
-    request: SipRequest,
-  ): { readonly address: string | undefined; readonly contact_address: string; readonly port: number } {
-    const sentBy = this.#context.transport.sentBy(flow);
-    if (!isWildcard(flow.local.address)) {
-      return { address: flow.local.address, contact_address: flow.local.address, port: sentBy.port };
-    }
-    const { lans } = this.#context.config();
-    const lan = lans.find(
-      ({ address, subnets }) => !isWildcard(address) && subnets.some((each) => inSubnet(flow.remote.address, each)),
-    );
-    const named = bareHost(parseUri(request.uri)?.host ?? "");
-    const address = lan?.address ?? (ipFamily(named) === undefined ? undefined : named);
-    return { address, contact_address: address ?? sentBy.address, port: sentBy.port };
-  }
 }
 
 function toTarget(binding: Binding): RingTarget {
   return { kind: "phone", binding };
-}
-
-/** User part of the Request-URI: our token, in requests within dialogs of ours. */
-function tokenOf(request: SipRequest): string {
-  const uri = parseUri(request.uri);
-  return uri === undefined ? "" : (userOf(uri) ?? "");
-}
-
-function dialledOf(request: SipRequest): string {
-  const uri = parseUri(request.uri);
-  return uri === undefined ? "" : (userOf(uri) ?? uri.opaque ?? "").slice(0, 64);
-}
-
-function userOfHeader(request: SipRequest, name: "To" | "From"): string {
-  const address = parseNameAddr(header(request, name) ?? "");
-  const uri = address === undefined ? undefined : parseUri(address.uri);
-  return uri === undefined ? "" : (userOf(uri) ?? "");
-}
-
-/** Who calls from outside: the asserted number where the trunk gives one (RFC 3325), else From. */
-function callerOf(request: SipRequest, config: Parameters<typeof toE164>[1]): string {
-  const asserted = parseNameAddr(header(request, "P-Asserted-Identity") ?? "");
-  const uri = asserted === undefined ? undefined : parseUri(asserted.uri);
-  const user = (uri === undefined ? undefined : userOf(uri)) ?? userOfHeader(request, "From");
-  return (toE164(user, config) ?? user.replace(/[^A-Za-z0-9+*#._-]/g, "").slice(0, 40)) || "anonymous";
 }

@@ -234,6 +234,9 @@ function atTelephone(lab: Lab, address: string, since: Marks, { refused_with = [
   expect(bodies.size <= 1, `the telephone saw ${bodies.size} descriptions`);
 }
 
+/** Kamailio has several workers: over UDP its 200 may overtake its 180, which then says nothing any more. */
+const OF_A_PROXY: ReadonlySet<string> = new Set(["lte-trunk ringing 180", "cloud ringing 180"]);
+
 type Attempt = EventData["emergency.attempt"];
 
 /** The call's events at the NOC: its end, and each attempt's records in order. */
@@ -256,7 +259,8 @@ async function recorded(lab: Lab, since: Marks, expected: Expected): Promise<voi
     () => {},
   );
   const fixed = expected.any_order_after ?? expected.records.length;
-  const sorted = (list: readonly string[]) => [...list.slice(0, fixed), ...list.slice(fixed).sort()].join("; ");
+  const sorted = (list: readonly string[]) =>
+    [...list.slice(0, fixed), ...list.slice(fixed).sort()].filter((each) => !OF_A_PROXY.has(each)).join("; ");
   const seen = all();
   expect(
     sorted(seen) === sorted(expected.records),
