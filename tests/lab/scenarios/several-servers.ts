@@ -63,7 +63,6 @@ async function pbxFailover(lab: Lab): Promise<void> {
   const bySecond = lab.captures.wan.messages.mark;
   await internalCall(lab, baresip101, baresip102, "by the second cloud");
   expect(callsTo(lab, hosts.secondPbx, bySecond) > 0, "the call did not go by the second cloud");
-  await emergencyCall(lab, baresip102, "second_cloud");
 
   for (const phone of [baresip101, baresip102]) phone.forget();
   const returning = lab.captures.wan.messages.mark;
@@ -97,6 +96,19 @@ async function pbxFailover(lab: Lab): Promise<void> {
   const home = lab.captures.wan.messages.mark;
   await internalCall(lab, baresip102, baresip101, "by the first cloud again");
   expect(callsTo(lab, hosts.secondPbx, home) === 0, "the call did not go by the first cloud");
+
+  await lab.step("the first cloud falls silent again", () => lab.cuts.hostSilent(hosts.pbx));
+  const { to_trunk_ms } = await emergencyCall(lab, baresip102, "second_cloud");
+  lab.measure("silent_cloud_to_second_ms", to_trunk_ms);
+  expect(to_trunk_ms < 1000, `911 was at the second cloud only after ${to_trunk_ms.toFixed(0)} ms`);
+  await lab.step("the first is back, yet the site does not go home in the callback window", async () => {
+    await trunkState(lab, "cloud", "down", 10_000);
+    await lab.cuts.hostBack(hosts.pbx);
+    await trunkState(lab, "cloud", "up", 60_000);
+    await sleep(2 * HOLD_DOWN_MS + 1000);
+    const inUse = (await lab.box.status())?.engine?.trunks.find(({ in_use }) => in_use)?.id;
+    expect(inUse === "cloud-2", `the cloud in use is ${inUse ?? "none"} within the callback window`);
+  });
 }
 
 function callsTo(lab: Lab, host: string, from: number): number {
