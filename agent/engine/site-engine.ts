@@ -322,7 +322,9 @@ export class SiteEngine {
 
   /** No call is up or being made: a moment to rebuild. */
   get idle(): boolean {
-    return !this.#talking && this.#parts.proxy.size === 0;
+    // Over a connection a phone whose answer gets lost asks again after half a minute only.
+    const registering = this.#configured && this.#parts.registrar.size > 0;
+    return !this.#talking && this.#parts.proxy.size === 0 && !registering;
   }
 
   /** A call is up or being made. */

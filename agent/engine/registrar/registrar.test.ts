@@ -228,6 +228,22 @@ describe("phones that do not answer", () => {
     expect(site.parts.reach.of(flow)).toBeUndefined();
   });
 
+  test("one whose connection ends is unreachable by that", async () => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    const transport = site.network.transport();
+    const flow = transport.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: phone.address });
+    const via = { name: "Via", value: `SIP/2.0/TCP ${phone.address};branch=z9hG4bK1` };
+    transport.send(flow, phone.registerRequest({ headers: [via] }));
+    await site.pass(20);
+    const [binding] = site.parts.store.ofExtension("ext-101");
+    const remote = { address: phone.address, port: binding?.source_port ?? 0 };
+    expect([binding?.transport, site.parts.reach.of({ protocol: "tcp", remote })]).toEqual(["tcp", undefined]);
+    transport.close(flow);
+    await site.pass(20);
+    expect(site.parts.reach.of({ protocol: "tcp", remote })?.detail).toBe("its connection has ended");
+  });
+
   test("contacts that the cloud has by other ways are counted, a phone of ours under another name is not", async () => {
     const site = await memorySite();
     const phone = await site.phone("101", "10.20.0.101");
@@ -258,9 +274,10 @@ describe("a cloud that does not answer", () => {
       done = true;
     });
     await site.pass(1_400);
-    expect(done).toBe(false);
+    expect([done, site.parts.registrar.size]).toEqual([false, 1]);
     await site.pass(200);
     expect((await answered).status).toBe(200);
+    expect(site.parts.registrar.size).toBe(0);
     expect(site.observed).toContainEqual({ kind: "no_response", method: "REGISTER" });
   });
 

@@ -67,6 +67,11 @@ export class Registrar {
     });
   }
 
+  /** REGISTERs whose answer the cloud owes. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
   handle(tx: ServerTransaction, flow: Flow): void {
     const targets = this.#context.mode() === "normal" ? this.#targets() : [];
     const absorbed = targets[0] === undefined ? undefined : this.#absorb(tx.request, flow, targets[0]);
