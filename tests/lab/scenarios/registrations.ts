@@ -62,6 +62,20 @@ async function bindingsKept(lab: Lab): Promise<void> {
     await lab.box.mode("survivable", 20_000);
   });
   await internalCall(lab, baresip101, baresip102, "by the box alone");
+  await lab.step(
+    "power fails in a call between the two: they talk on, and hanging up afterwards ends it for both",
+    async () => {
+      for (const phone of [baresip101, baresip102]) phone.forget();
+      await baresip101.dial(baresip102.user);
+      await baresip102.ringing(5000);
+      await baresip102.answer();
+      await Promise.all([baresip101, baresip102].map((phone) => phone.established(5000)));
+      await lab.box.powerOff();
+      await lab.box.powerOn();
+      await hangUp(baresip101, baresip102);
+      await bothHeard(lab, baresip101, baresip102);
+    },
+  );
   await nobodyRegistered(lab, mark);
   await lab.step("the WAN is back, and the cloud finds the telephones on the Paths that it got before", async () => {
     await lab.cuts.forwardingHealed();
