@@ -1,5 +1,5 @@
 /** 911 under SIP's own weather: what carriers do to an INVITE. Each is played against one call of a real telephone. */
-import { carrierAccount, lan, numbers } from "../addresses.ts";
+import { carrierAccount, hosts, lan, numbers } from "../addresses.ts";
 import { now, sleep } from "../deadline.ts";
 import type { Lab } from "../lab.ts";
 import {
@@ -16,7 +16,7 @@ import {
 import type { Telephone } from "../peers/telephone.ts";
 import { expect, type Scenario } from "../scenario.ts";
 import { bothHeard, nocEvent } from "../story.ts";
-import { answered, cancelled, endedByBye, refuses, ringing, takes, trying } from "../weather/carrier.ts";
+import { answered, cancelled, endedByBye, isTold, refuses, ringing, takes, tell, trying } from "../weather/carrier.ts";
 import { type Expected, type Judged, judge, type Marks, marks, type Way } from "../weather/judge.ts";
 import { carrierSteps, weather } from "../weather/stage.ts";
 
@@ -277,7 +277,7 @@ const staged: readonly Weather[] = [
     summary: "the carrier and the PSAP on LTE answer in the same millisecond: one is bridged, the other ended",
     carrier: [
       trying,
-      pause(1600),
+      isTold,
       answered(),
       receiveRequest("CANCEL", { optional: true, next: "cancelled" }),
       label("taken"),
@@ -304,9 +304,13 @@ const staged: readonly Weather[] = [
       const { psapLte } = lab.remote;
       const marks = [lab.captures.wan, lab.captures.lte].map(({ messages }) => ({ messages, from: messages.mark }));
       await psapLte.ringing(5000);
+      const invite = lab.captures.wan.messages.entries.findLast(
+        ({ method, to }) => method === "INVITE" && to.startsWith(`${hosts.carrier}:`),
+      );
+      expect(invite !== undefined, "the carrier got no INVITE");
       // Both answers wait in the engine's sockets, and it reads them in one go.
       await lab.box.freeze("engine");
-      await psapLte.answer();
+      await Promise.all([psapLte.answer(), tell(invite)]);
       await Promise.all(
         marks.map(({ messages, from }) =>
           messages.next(

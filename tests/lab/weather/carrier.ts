@@ -1,5 +1,6 @@
 /** The 911 carrier over the WAN, played by SIPp: what it does with an INVITE is the weather. */
-import { hosts } from "../addresses.ts";
+import { hosts, ports } from "../addresses.ts";
+import { header, type SeenMessage } from "../capture/sip.ts";
 import type { Lab } from "../lab.ts";
 import { Sipp } from "../peers/sipp.ts";
 import {
@@ -15,6 +16,7 @@ import {
   send,
   takeInvite,
 } from "../peers/sipp-scenario.ts";
+import { runIn } from "../processes.ts";
 
 /** `[media_port]` of the carrier; what comes there goes back. */
 const MEDIA_PORT = 30_000;
@@ -63,6 +65,24 @@ export function endedByBye(): Step[] {
 /** Rings on until the box takes the call elsewhere. */
 export function cancelled(): Step[] {
   return [receiveRequest("CANCEL"), reply("200 OK", { contact: false }), ...refuses("487 Request Terminated")];
+}
+
+/** Goes on when {@link tell} says so, and not by the clock. */
+export const isTold = receiveRequest("MESSAGE");
+
+/** Lets the carrier go on in the call of this INVITE: a request of the lab's own, to which nobody needs an answer. */
+export async function tell(invite: SeenMessage): Promise<void> {
+  const lines = [
+    `MESSAGE sip:${hosts.carrier} SIP/2.0`,
+    `Via: SIP/2.0/UDP ${hosts.carrier}:9;branch=z9hG4bK-lab`,
+    "From: <sip:lab@lab.example>;tag=lab",
+    `To: <sip:${hosts.carrier}>`,
+    `Call-ID: ${header(invite, "call-id")}`,
+    "CSeq: 1 MESSAGE",
+    "Content-Length: 0",
+  ];
+  const text = lines.map((line) => `${line}\\r\\n`).join("");
+  await runIn("wan", ["bash", "-c", `printf '${text}\\r\\n' | cat > /dev/udp/${hosts.carrier}/${ports.sip}`]);
 }
 
 export interface CarrierOptions {
