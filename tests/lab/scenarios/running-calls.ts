@@ -104,7 +104,8 @@ async function callMoves(lab: Lab, cutNow: (lab: Lab) => Promise<number> = cut, 
   await lab.step("the phone hangs up, and the outside telephone hears of it", async () => {
     await sleep(TALK_MS);
     await hangUp(baresip101, outside);
-    await bothHeard(lab, outside, baresip101, TALK_MS + 1500);
+    // More than they heard of each other before the cut.
+    await bothHeard(lab, outside, baresip101, 1.7 * TALK_MS);
   });
   await ended(lab, "caller", mark);
   await lab.step("the page says that the PBX permits it", async () => {
@@ -198,7 +199,7 @@ async function emergencyMoves(lab: Lab): Promise<void> {
   await lab.step("the caller hangs up, and the PSAP hears of it", async () => {
     await sleep(TALK_MS);
     await hangUp(baresip101, call.psap);
-    await bothHeard(lab, baresip101, call.psap, 2 * TALK_MS);
+    await bothHeard(lab, baresip101, call.psap, 1.7 * TALK_MS);
     await nocEvent(lab, "call.moved", ({ data }) => data.path === "lte", 10_000, mark);
     await nocEvent(lab, "emergency.ended", ({ data }) => data.ended_by === "caller", 10_000, mark);
   });
@@ -230,7 +231,7 @@ async function refusedThenHeld(lab: Lab): Promise<void> {
     await lab.box.mode("normal", 20_000);
     await sleep(TALK_MS + 500);
     await hangUp(baresip101, outside);
-    await bothHeard(lab, outside, baresip101, 2 * TALK_MS);
+    await bothHeard(lab, outside, baresip101, 1.7 * TALK_MS);
   });
 }
 
@@ -290,7 +291,7 @@ async function movesByReplaces(lab: Lab): Promise<void> {
       before,
     );
     await baresip101.closed(5000);
-    await lab.heard(baresip101, baresip101, 2 * TALK_MS);
+    await lab.heard(baresip101, baresip101, 1.7 * TALK_MS);
   });
   await far.stop();
 }
