@@ -3,6 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { domains, lan } from "../../lab/addresses.ts";
 import type { Lab } from "../../lab/lab.ts";
+import { injection } from "../../lab/peers/sipp.ts";
+import { pause, receiveRequest, receiveResponse, reply, scenario, sdp, send } from "../../lab/peers/sipp-scenario.ts";
 import type { Program } from "../../lab/processes.ts";
 import { run } from "../../lab/processes.ts";
 
@@ -18,11 +20,8 @@ export async function addSources(): Promise<void> {
   await run(["ip", "-n", "lan", "-batch", "-"], { input: `${lines.join("\n")}\n` });
 }
 
-/** SIPp's injection file: user, credentials. */
-function injection(users: readonly string[]): string {
-  const lines = users.map((user) => `${user};[authentication username=${user} password=pw-${user}]`);
-  return `SEQUENTIAL\n${lines.join("\n")}\n`;
-}
+const credentials = (users: readonly string[]): string =>
+  injection(users.map((user) => [user, `[authentication username=${user} password=pw-${user}]`]));
 
 const via = "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]";
 const ids = (target: string) =>
@@ -31,54 +30,46 @@ To: <sip:${target}@${domains.pbx}>
 Call-ID: [call_id]
 Contact: <sip:[field0]@[local_ip]:[local_port]>
 Max-Forwards: 70`;
-const sdp = (host: string) => `Content-Type: application/sdp
-Content-Length: [len]
-
-v=0
-o=- 1 1 IN IP4 ${host}
-s=-
-c=IN IP4 ${host}
-t=0 0
-m=audio 30000 RTP/AVP 0
-a=rtpmap:0 PCMU/8000
-`;
-
-const send = (text: string, repeated = true) =>
-  `<send${repeated ? ' retrans="500"' : ""}><![CDATA[\n${text}\n]]></send>`;
-const scenario = (name: string, steps: readonly string[]) =>
-  `<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="${name}">\n${steps.join("\n")}\n</scenario>\n`;
+const REPEATED = { retransmitted_ms: 500 } as const;
+const sdpAt = (host: string) => sdp(host, 30_000);
 
 const register = (cseq: number, credentials: string) =>
-  send(`REGISTER sip:${domains.pbx} SIP/2.0
+  send(
+    `REGISTER sip:${domains.pbx} SIP/2.0
 ${via}
 ${ids("[field0]")}
 CSeq: ${cseq} REGISTER
 Expires: 3600
 ${credentials}Content-Length: 0
-`);
+`,
+    REPEATED,
+  );
 
 export const registerScenario = scenario("register", [
   register(1, ""),
-  '<recv response="100" optional="true"/>',
-  '<recv response="401" auth="true"/>',
+  receiveResponse(100, { optional: true }),
+  receiveResponse(401, { challenge: true }),
   register(2, "[field1]\n"),
-  '<recv response="100" optional="true"/>',
-  '<recv response="200"/>',
+  receiveResponse(100, { optional: true }),
+  receiveResponse(200),
 ]);
 
 export const callScenario = (number: string) => {
   const target = `sip:${number}@${domains.pbx}`;
   const invite = (cseq: number, credentials: string) =>
-    send(`INVITE ${target} SIP/2.0
+    send(
+      `INVITE ${target} SIP/2.0
 ${via}
 ${ids(number)}
 CSeq: ${cseq} INVITE
-${credentials}${sdp("[local_ip]")}`);
-  const provisional = ["100", "180"].map((status) => `<recv response="${status}" optional="true"/>`);
+${credentials}${sdpAt("[local_ip]")}`,
+      REPEATED,
+    );
+  const provisional = [100, 180].map((status) => receiveResponse(status, { optional: true }));
   return scenario("call", [
     invite(1, ""),
     ...provisional,
-    '<recv response="407" auth="true"/>',
+    receiveResponse(407, { challenge: true }),
     send(
       `ACK ${target} SIP/2.0
 ${via}
@@ -89,14 +80,13 @@ CSeq: 1 ACK
 Max-Forwards: 70
 Content-Length: 0
 `,
-      false,
     ),
     invite(2, "[field1]\n"),
     ...provisional,
-    '<recv response="200" rrs="true"/>',
+    receiveResponse(200, { routes: true }),
     ...(["ACK", "BYE"] as const).flatMap((method) => [
       // So that a server of several processes does not let the BYE overtake the ACK.
-      ...(method === "BYE" ? ['<pause milliseconds="100"/>'] : []),
+      ...(method === "BYE" ? [pause(100)] : []),
       send(
         `${method} [next_url] SIP/2.0
 ${via}
@@ -108,31 +98,22 @@ CSeq: ${method === "ACK" ? 2 : 3} ${method}
 Max-Forwards: 70
 Content-Length: 0
 `,
-        method === "BYE",
+        method === "BYE" ? REPEATED : {},
       ),
     ]),
-    '<recv response="200"/>',
+    receiveResponse(200),
   ]);
 };
 
-const answer = (status: string, body: string) =>
-  `SIP/2.0 ${status}
-[last_Via:]
-[last_Record-Route:]
-[last_From:]
-[last_To:];tag=[pid]-[call_number]
-[last_Call-ID:]
-[last_CSeq:]
-Contact: <sip:callee@[local_ip]:[local_port]>
-${body}`;
+const contact = "<sip:callee@[local_ip]:[local_port]>";
 
 export const calleeScenario = scenario("callee", [
-  '<recv request="INVITE"/>',
-  send(answer("180 Ringing", "Content-Length: 0\n"), false),
-  send(answer("200 OK", sdp("[local_ip]"))),
-  '<recv request="ACK"/>',
-  '<recv request="BYE"/>',
-  send(answer("200 OK", "Content-Length: 0\n").replace(";tag=[pid]-[call_number]", ""), false),
+  receiveRequest("INVITE"),
+  reply("180 Ringing", { contact }),
+  reply("200 OK", { ...REPEATED, contact, body: sdpAt("[local_ip]") }),
+  receiveRequest("ACK"),
+  receiveRequest("BYE"),
+  reply("200 OK", { contact, tag: false }),
 ]);
 
 export interface Load {
@@ -167,7 +148,7 @@ async function startSource(lab: Lab, load: Load, n: number): Promise<Program> {
   const name = `${load.name}-${n}`;
   const file = (suffix: string) => join(lab.directory, `${name}.${suffix}`);
   await writeFile(file("xml"), load.scenario);
-  await writeFile(file("csv"), injection(load.users.filter((_, i) => i % load.sources === n)));
+  await writeFile(file("csv"), credentials(load.users.filter((_, i) => i % load.sources === n)));
   return lab.programs.start({
     name,
     namespace: "lan",
