@@ -102,7 +102,20 @@ export function pair({ lan: inner, wan: outer }: Sides): Passages {
   match(innerRelevant, outerRelevant, "lan");
   match(outerRelevant, innerRelevant, "wan");
   passed.sort((a, b) => a.received.at - b.received.at);
-  return { passed, alone: [...innerRelevant, ...outerRelevant].filter((message) => !twinned.has(message)) };
+  const alone = [innerRelevant, outerRelevant].flatMap((side) =>
+    side.filter((message) => !twinned.has(message) && !isOvertaken(message, side)),
+  );
+  return { passed, alone };
+}
+
+/** A busy PBX may send a provisional after the final: it goes no further (RFC 3261 §16.7 step 5). */
+function isOvertaken(message: SeenMessage, side: readonly SeenMessage[]): boolean {
+  const { status, to } = message;
+  if (status === undefined || status >= 200) return false;
+  const own = branches(message)[0];
+  return side.some(
+    (each) => each.at <= message.at && (each.status ?? 0) >= 200 && each.to === to && branches(each)[0] === own,
+  );
 }
 
 const sameText = (a: SeenMessage, b: SeenMessage): boolean =>

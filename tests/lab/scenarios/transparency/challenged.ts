@@ -7,8 +7,8 @@ import { now, sleep } from "../../deadline.ts";
 import type { Lab } from "../../lab.ts";
 import type { Telephone } from "../../peers/telephone.ts";
 import { expect, type Scenario } from "../../scenario.ts";
-import { bothHeard } from "../../story.ts";
 import { Watch } from "../../transparency.ts";
+import { Sounds } from "./sounds.ts";
 import { cast, site } from "./stage.ts";
 
 const requestUri = ({ start }: SeenMessage): string => start.split(" ")[1] ?? "";
@@ -49,6 +49,7 @@ async function challenged(lab: Lab): Promise<void> {
   await lab.pbx.set("challenge", "inside", 1);
   try {
     const watch = new Watch(lab);
+    const sounds = new Sounds(lab, [baresip101, baresip102, linphone103]);
     await lab.step("INVITE: baresip101 calls linphone103", async () => {
       await call(baresip101, linphone103);
       await proved(watch, "INVITE", baresip101, "200 INVITE");
@@ -63,7 +64,7 @@ async function challenged(lab: Lab): Promise<void> {
         }
       });
     }
-    await sleep(800);
+    await sounds.hears([baresip101, linphone103], [linphone103, baresip101]);
     await nextSecond();
     await lab.step("BYE: by the callee", async () => {
       const bye = new Watch(lab);
@@ -72,7 +73,6 @@ async function challenged(lab: Lab): Promise<void> {
       await baresip101.closed(5000);
       await proved(bye, "BYE", linphone103, "200 BYE");
     });
-    await bothHeard(lab, baresip101, linphone103, 800);
     await lab.step("REFER: baresip101 sends linphone103 on to baresip102", async () => {
       const refer = new Watch(lab);
       await call(linphone103, baresip101);
@@ -85,7 +85,7 @@ async function challenged(lab: Lab): Promise<void> {
       await baresip102.established(5000);
       await nextSecond();
       await baresip101.closed(5000);
-      await sleep(800);
+      await sounds.hears([baresip102, linphone103], [linphone103, baresip102]);
     });
     await nextSecond();
     await lab.step("BYE: by the caller", async () => {
@@ -94,7 +94,7 @@ async function challenged(lab: Lab): Promise<void> {
       await baresip102.closed(5000);
       await proved(bye, "BYE", linphone103, "200 BYE");
     });
-    await bothHeard(lab, baresip102, linphone103, 600);
+    sounds.stop();
     await watch.unchanged("INVITE", "407 INVITE", "200 INVITE", "ACK", "407 REFER", "202 REFER", "407 BYE", "200 BYE");
   } finally {
     await lab.pbx.set("challenge", "inside", 0);

@@ -113,7 +113,7 @@ async function byInfo(lab: Lab): Promise<void> {
     const { sent } = await watch.passage("INFO");
     expect(/^Signal=\d/m.test(sent.body.toString()), `the INFO says ${header(sent, "content-type")}: ${sent.body}`);
     await watch.unchanged("INVITE", "200 INVITE", "ACK", "INFO", "200 INFO", "BYE", "200 BYE");
-    await bothHeard(lab, caller, callee, 800);
+    await bothHeard(lab, caller, callee, 600);
   }
   await linphone103.restart();
 }

@@ -63,7 +63,7 @@ async function spiral(lab: Lab): Promise<void> {
       const identity = (message: SeenMessage) =>
         [header(message, "call-id"), tagOf(message, "from"), tagOf(message, "to")].join(" ");
       const seen = identities(watch, "200 INVITE", identity);
-      expect(seen.length === 4, `the 200 was seen ${seen.length} times, not at four hops`);
+      expect(seen.length >= 4, `the 200 was seen ${seen.length} times, not at four hops`);
       expect(new Set(seen).size === 1, `Call-ID and tags changed on the way: ${[...new Set(seen)].join("; ")}`);
       await until("the page to show one answered call", 3000, async () => {
         const calls = (await lab.box.status())?.engine?.calls ?? [];
