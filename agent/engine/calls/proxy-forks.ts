@@ -2,6 +2,8 @@ import type { SipMessage } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 
 const CALLS_MAX = 4000;
+/** More phones than an INVITE is forked to; of further ones nothing is remembered. */
+export const FORKS_MAX = 32;
 
 /**
  * A dialog by its tags, whichever of the two ends speaks (RFC 3261 §12): one INVITE that was forked makes several, all with
@@ -23,7 +25,7 @@ export class ProxyForks {
   answered(leg: string, dialog: string): boolean {
     const known = this.#answered.get(leg);
     if (known !== undefined) {
-      if (!known.includes(dialog)) known.push(dialog);
+      if (!known.includes(dialog) && known.length < FORKS_MAX) known.push(dialog);
       return false;
     }
     if (this.#answered.size >= CALLS_MAX) {

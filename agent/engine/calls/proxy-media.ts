@@ -7,7 +7,7 @@ import { cseqOf } from "../../sip/messages/headers.ts";
 import type { SipMessage } from "../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia, sdpOf, withSdp } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
-import { dialogOf } from "./proxy-forks.ts";
+import { dialogOf, FORKS_MAX } from "./proxy-forks.ts";
 
 /** The two sides between which media is anchored. */
 export type MediaSide = "phone" | "trunk";
@@ -471,8 +471,6 @@ export function sessionOf(message: SipMessage): string | undefined {
 }
 
 const PREFIX = "proxied-";
-/** More phones than an INVITE is forked to; of further ones nothing is remembered. */
-const FORKS_MAX = 32;
 /** A call on hold may be silent for long. */
 const SILENT_KNOWN_MS = 4 * 3_600_000;
 const SILENT_UNKNOWN_MS = 600_000;
