@@ -1,5 +1,3 @@
-import type { Timer } from "../../base/clock.ts";
-import type { EmergencyData, EventData, EventType } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
 import { token } from "../../base/ids.ts";
 import type { CallStatus } from "../../base/status.ts";
@@ -7,16 +5,13 @@ import { buildResponse } from "../../sip/messages/build.ts";
 import { callIdOf, cseqOf, headerValues } from "../../sip/messages/headers.ts";
 import type { SipRequest } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
-import { printMessage } from "../../sip/messages/print.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
-import type { Flow } from "../../sip/transport/flow.ts";
 import type { RouteFacts } from "../emergency/attempt-timing.ts";
 import { attempts } from "../emergency/attempts.ts";
 import {
   type AttemptsEffect,
   type AttemptsInput,
   type AttemptsState,
-  type AttemptTimer,
   attemptsOf,
   finished,
 } from "../emergency/attempts-state.ts";
@@ -24,14 +19,16 @@ import type { EmergencyTarget } from "../emergency/classify.ts";
 import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { Path } from "../paths/path.ts";
 import type { Trunk } from "../trunks/trunk.ts";
+import { AttemptTimers } from "./attempt-timers.ts";
 import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
-import { type AttemptContent, EmergencyAttempt, sideTowards } from "./emergency-attempt.ts";
+import { EmergencyAttempt, sideTowards } from "./emergency-attempt.ts";
+import { type Answered, type EmergencyFacts, EmergencyRecords } from "./emergency-records.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
-import { destinationOf, Leg } from "./leg.ts";
+import { Leg } from "./leg.ts";
 import { DeadPathExit } from "./moving/dead-path-exit.ts";
 
 /** What an emergency call asks of the collection that it is in. */
@@ -53,11 +50,6 @@ export interface EmergencyHost {
   gone(call: OwnedCall): void;
 }
 
-/** What is known of an emergency call from the first moment. */
-export interface EmergencyFacts extends AttemptContent {
-  readonly data: EmergencyData;
-}
-
 /** Carries out what the attempts machine decides: one caller, several attempts, one of them bridged. */
 export class EmergencyCall implements OwnedCall {
   readonly id: string;
@@ -66,19 +58,16 @@ export class EmergencyCall implements OwnedCall {
   readonly started_wall: number;
   readonly #context: CallsContext;
   readonly #host: EmergencyHost;
-  readonly #started_ms: number;
   readonly #media: CallMedia;
   readonly #machine: Runner<AttemptsState, AttemptsInput, AttemptsEffect>;
   readonly #running = new Map<number, EmergencyAttempt>();
-  /** Attempts whose INVITEs the journal has. */
-  readonly #kept = new Set<number>();
   /** Ports opened ahead, by trunk. */
   readonly #prepared = new Map<string, MediaSide>();
-  readonly #timers = new Map<string, Timer>();
+  readonly #timers: AttemptTimers;
   readonly #callerSide: MediaSide;
   #caller: IncomingInvite | undefined;
   #bridge: Bridge | undefined;
-  #answered: { readonly wall: number; readonly ms: number; readonly trunk: string; readonly path: string } | undefined;
+  #answered: Answered | undefined;
   #ended = false;
   #abandoned = false;
   /** An INVITE has left the box. */
@@ -87,6 +76,7 @@ export class EmergencyCall implements OwnedCall {
   #reoffer: string | undefined;
   #resumedSdp: string | undefined;
   readonly #exit: DeadPathExit;
+  readonly #records: EmergencyRecords;
 
   private constructor(parts: {
     context: CallsContext;
@@ -104,10 +94,13 @@ export class EmergencyCall implements OwnedCall {
     this.id = parts.id;
     this.emergency = parts.facts.target.class === "sos";
     this.started_wall = parts.started_wall;
-    this.#started_ms = parts.started_ms;
     this.#callerSide = parts.callerSide;
     this.#media = new CallMedia(parts.context, parts.id, true);
     this.#machine = new Runner(attempts, parts.state, (effect, state) => this.#perform(effect, state));
+    this.#timers = new AttemptTimers(parts.context.clock, (timer, attempt) =>
+      this.#feed({ type: "timer", timer, attempt }),
+    );
+    this.#records = new EmergencyRecords(parts);
     this.#exit = new DeadPathExit({
       ...parts.context,
       bridge: () => this.#bridge,
@@ -250,8 +243,7 @@ export class EmergencyCall implements OwnedCall {
   abandon(): void {
     this.#abandoned = true;
     this.#exit.stop();
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#timers.stop();
     this.#caller?.stop();
     this.#bridge?.abandon();
   }
@@ -295,8 +287,7 @@ export class EmergencyCall implements OwnedCall {
     this.#host.own(this.#caller.token, this);
     const { data } = this.facts;
     this.#context.log.info("emergency call", { call: this.id, class: this.facts.target.class, dialled: data.dialled });
-    if (this.emergency) this.#event("emergency.started", data);
-    else this.#event("call.started", this.#callData());
+    this.#records.started();
     this.#feed({ type: "start" });
     // After the attempt has been started: nothing that can wait stands before it.
     if (this.#ended) return;
@@ -309,8 +300,7 @@ export class EmergencyCall implements OwnedCall {
     this.#machine.feed(input);
     this.#closeSpent();
     if (!finished(this.#machine.state)) return;
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#timers.stop();
     this.#host.gone(this);
   }
 
@@ -325,7 +315,7 @@ export class EmergencyCall implements OwnedCall {
       const attempt = this.#running.get(id);
       if (phase !== "over" || attempt === undefined) continue;
       if (id !== bridged?.attempt) this.#media.closeSide(attempt.side);
-      this.#forget(id);
+      this.#records.forget(id);
     }
   }
 
@@ -357,10 +347,10 @@ export class EmergencyCall implements OwnedCall {
         if (this.emergency) this.#host.preempt(effect.path, this.id);
         break;
       case "arm":
-        this.#arm(effect.timer, effect.attempt, effect.after_ms);
+        this.#timers.arm(effect.timer, effect.attempt, effect.after_ms);
         break;
       case "disarm":
-        this.#disarm(effect.attempt);
+        this.#timers.disarm(effect.attempt);
         break;
       case "ring_caller":
         this.#caller?.progress(180, undefined);
@@ -402,29 +392,11 @@ export class EmergencyCall implements OwnedCall {
         this.#announceDialAgain(effect.trunk);
         break;
       case "record":
-        this.#recordAttempt(effect);
+        this.#records.attempt(effect);
         break;
       case "ended":
         this.#end(effect.by, effect.cause);
         break;
-    }
-  }
-
-  #arm(timer: AttemptTimer, attempt: number, after_ms: number): void {
-    const key = `${attempt} ${timer}`;
-    this.#timers.get(key)?.cancel();
-    const armed = this.#context.clock.after(after_ms, () => {
-      this.#timers.delete(key);
-      this.#feed({ type: "timer", timer, attempt });
-    });
-    this.#timers.set(key, armed);
-  }
-
-  #disarm(attempt: number): void {
-    for (const [key, timer] of this.#timers) {
-      if (!key.startsWith(`${attempt} `)) continue;
-      timer.cancel();
-      this.#timers.delete(key);
     }
   }
 
@@ -467,37 +439,13 @@ export class EmergencyCall implements OwnedCall {
           if (!this.#sent) this.#host.reached(this);
           this.#sent = true;
         },
-        keep: (invite, flow, proceeding) => this.#keep(attempt, invite, flow, proceeding),
+        keep: (invite, flow, proceeding) => this.#records.keep(attempt, this.callerCallId, invite, flow, proceeding),
       },
     });
     this.#prepared.delete(trunk.id);
     this.#running.set(id, attempt);
     this.#host.own(attempt.token, this);
     void attempt.send(effect, false);
-  }
-
-  #keep(attempt: EmergencyAttempt, invite: SipRequest, flow: Flow, proceeding: boolean): void {
-    const { id, trunk, token, contact } = attempt;
-    this.#kept.add(id);
-    this.#host.journal.keepAttempt({
-      v: 1,
-      call_id: this.id,
-      caller_call_id: this.callerCallId,
-      attempt: id,
-      trunk: trunk.id,
-      path: trunk.path.id,
-      emergency: this.emergency,
-      sent_ms: this.#context.clock.now(),
-      message: Buffer.from(printMessage(invite)).toString("base64"),
-      destination: destinationOf(flow),
-      proceeding,
-      token,
-      contact,
-    });
-  }
-
-  #forget(attempt: number): void {
-    if (this.#kept.delete(attempt)) this.#host.journal.forgetAttempt(this.id, attempt);
   }
 
   #earlyMedia(id: number): void {
@@ -542,11 +490,7 @@ export class EmergencyCall implements OwnedCall {
     if (given !== undefined && seen !== undefined && !sameMedia(given, seen)) this.#reoffer = seen;
     this.#save();
     this.#host.reached(this);
-    const after_ms = Math.round(clock.now() - this.#started_ms);
-    if (this.emergency) {
-      const { trunk, path } = this.#answered;
-      this.#event("emergency.answered", { ...this.facts.data, trunk, path, after_ms });
-    } else this.#event("call.answered", this.#callData());
+    this.#records.answered(this.#answered);
   }
 
   #callerAcked(sdp: string | undefined): void {
@@ -601,7 +545,7 @@ export class EmergencyCall implements OwnedCall {
     const answered = this.#answered;
     if (answered === undefined || this.#ended) return;
     this.#answered = { ...answered, path: to.path.id };
-    this.#event("call.moved", { ...this.#callData(), from_path: answered.path, by: "reinvite", took_ms });
+    this.#records.moved(this.#answered, answered.path, took_ms);
     this.#save();
   }
 
@@ -619,17 +563,6 @@ export class EmergencyCall implements OwnedCall {
     if (path !== undefined) this.#host.pathLost(path);
   }
 
-  #recordAttempt(effect: Extract<AttemptsEffect, { type: "record" }>): void {
-    const { attempt, trunk, outcome, status, hedged } = effect;
-    const known = this.#context.trunks.get(trunk);
-    if (outcome === "no_response") known?.observe({ kind: "no_response", method: "INVITE" });
-    const after_ms = Math.round(this.#context.clock.now() - this.#started_ms);
-    const path = known?.path.id ?? "";
-    this.#context.log.info("emergency attempt", { call: this.id, attempt, trunk, outcome, status, after_ms, hedged });
-    if (!this.emergency) return;
-    this.#event("emergency.attempt", { attempt, trunk, path, outcome, sip_status: status, after_ms, hedged });
-  }
-
   #end(by: "caller" | "psap" | "box", cause: string): void {
     this.#ended = true;
     this.#exit.stop();
@@ -637,61 +570,17 @@ export class EmergencyCall implements OwnedCall {
     this.#caller?.stop();
     this.#media.close();
     this.#host.journal.remove(this.id);
-    const duration_ms = this.#answered === undefined ? 0 : Math.round(this.#context.clock.now() - this.#answered.ms);
-    this.#context.log.info("emergency call ended", { call: this.id, by, cause, duration_ms });
-    if (this.emergency) {
-      this.#event("emergency.ended", { ...this.facts.data, duration_ms, ended_by: by, cause });
-    } else {
-      const ended_by = by === "psap" ? "callee" : by;
-      this.#event("call.ended", { ...this.#callData(), duration_ms, ended_by, cause });
-    }
+    this.#records.ended(by, cause, this.#answered);
     if (this.#sent || this.#answered !== undefined) this.#host.reached(this);
-  }
-
-  #callData() {
-    return {
-      direction: "outbound" as const,
-      caller: this.facts.identity.extension?.number ?? this.facts.callerNumber,
-      callee: this.facts.target.digits,
-      trunk: this.#answered?.trunk,
-      path: this.#answered?.path,
-    };
-  }
-
-  #event<T extends EventType>(type: T, data: EventData[T]): void {
-    const context = { call_id: this.id, ...(this.emergency ? { incident_id: this.id } : {}) };
-    this.#context.record(this.#context.events(type, this.facts.identity.extension?.id ?? "", data, context));
   }
 
   #save(): void {
     const bridge = this.#bridge;
     const answered = this.#answered;
     if (this.#ended || bridge === undefined || answered === undefined) return;
-    const { caller, callee } = bridge.parties;
-    this.#host.journal.save({
-      v: 1,
-      id: this.id,
-      kind: this.emergency ? "emergency" : "test",
-      started_wall: this.started_wall,
-      started_ms: this.#started_ms,
-      answered_wall: answered.wall,
-      answered_ms: answered.ms,
-      trunk: answered.trunk,
-      path: answered.path,
-      data: this.#callData(),
-      emergency: {
-        target: this.facts.target,
-        data: this.facts.data,
-        aor: this.facts.identity.aor,
-        registered: this.facts.identity.registered,
-        instance: this.facts.identity.instance,
-      },
-      caller: { leg: caller.leg.record, side: caller.side },
-      callee: { leg: callee.leg.record, side: callee.side },
-      caller_sdp: this.#caller?.given ?? this.#resumedSdp,
-    });
+    this.#records.save(bridge.parties, answered, this.#caller?.given ?? this.#resumedSdp);
     // From now on the record has it.
     const { bridged: leg } = this.#machine.state;
-    if (leg !== undefined) this.#forget(leg.attempt);
+    if (leg !== undefined) this.#records.forget(leg.attempt);
   }
 }
