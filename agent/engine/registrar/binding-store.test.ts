@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../base/manual-clock.ts";
 import type { Binding } from "../../base/snapshot.ts";
+import { parseUri } from "../../sip/messages/uri.ts";
 import { siteConfig } from "../testing/memory-site.ts";
 import { AddressesOfRecord } from "./addresses-of-record.ts";
 import { BindingStore, MEMORY_MS } from "./binding-store.ts";
@@ -85,6 +86,28 @@ describe("after a power cut", () => {
     expect((again?.expires_wall ?? 0) - clock.wall()).toBe(500_000);
     expect(clock.wall() - (again?.cloud_accepted_wall ?? 0)).toBe(101_000);
   });
+});
+
+test("a URI is compared with thousands of contacts in the time of reading it a few times, not as often as there are", () => {
+  const { store: many } = store();
+  for (let i = 0; i < 2000; i++) {
+    const [aor, contact] = [`sip:${i}@pbx.example`, `sip:${i}@10.20.0.101:${10_000 + i};transport=udp`];
+    many.put(binding({ aor, contact, flow_token: `t${i}` }), 600_000);
+  }
+  const long = `sip:1@10.20.0.200${Array.from({ length: 10_000 }, (_, i) => `;p${i}`).join("")}`;
+  const least_us = (work: () => unknown) => {
+    let least = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 5; round++) {
+      const before = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(before);
+      least = Math.min(least, user + system);
+    }
+    return least;
+  };
+  const once_us = least_us(() => parseUri(long));
+  expect(least_us(() => many.byContact(long))).toBeLessThan(100 * once_us);
+  expect(many.byContact("sip:7@10.20.0.101:10007;Transport=UDP")?.aor).toBe("sip:7@pbx.example");
 });
 
 describe("whose place a registration takes", () => {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Binding } from "../../base/snapshot.ts";
 import { paramValue } from "../../sip/messages/params.ts";
-import { parseUri, sameUri } from "../../sip/messages/uri.ts";
+import { parseUri, type SipUri, sameUri } from "../../sip/messages/uri.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
 import type { Contacts } from "./contacts.ts";
 
@@ -22,6 +22,8 @@ export type BindingChange =
 
 interface Entry {
   readonly binding: Binding;
+  /** The Contact read once: a request may be compared with thousands. */
+  readonly uri: SipUri | undefined;
   /** Monotonic ms at which it lapses: a wall clock that is set must not unregister anybody. */
   lapses_ms: number;
   /** Monotonic ms by which the phone has been told to refresh; before `lapses_ms` where the cloud granted longer. */
@@ -123,7 +125,14 @@ export class BindingStore implements Contacts {
 
   /** The live binding with this Contact URI, whosever it is. */
   byContact(uri: string): Binding | undefined {
-    return this.all().find((binding) => sameContactUri(binding.contact, uri));
+    const parsed = parseUri(uri);
+    for (const entries of this.#byAor.values()) {
+      for (const entry of entries) {
+        const same = entry.binding.contact === uri || (parsed && entry.uri && sameUri(entry.uri, parsed));
+        if (same && this.#isLive(entry)) return entry.binding;
+      }
+    }
+    return undefined;
   }
 
   /**
@@ -292,6 +301,7 @@ export class BindingStore implements Contacts {
     const q = /;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)/i.exec(binding.contact_params)?.[1];
     return {
       binding,
+      uri: parseUri(binding.contact),
       lapses_ms: this.#clock.now() + lives_ms,
       due_ms: this.#clock.now() + told_ms,
       accepted_ms,
