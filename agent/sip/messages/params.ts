@@ -32,9 +32,9 @@ export function parseParams(text: string): Params | undefined {
   return params;
 }
 
-const NAME = /^[^\s"<>=,;:@\\]+$/;
+const NAME = /^[^\s"<>=,;@\\]+$/;
 
-// URI parameter names may hold escapes and brackets that tokens may not (§25.1 paramchar).
+// URI parameter names may hold escapes, brackets and colons that tokens may not (§25.1 paramchar).
 function isParamName(name: string): boolean {
   return isToken(name) || NAME.test(name);
 }

@@ -66,10 +66,12 @@ export function skipEmptyLines(bytes: Uint8Array, from = 0): number {
  */
 export function bodyStart(bytes: Uint8Array, from = 0): number {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const crlf = buffer.indexOf("\n\r\n", from, "latin1");
-  const lf = (crlf < 0 ? buffer : buffer.subarray(0, crlf + 1)).indexOf("\n\n", from, "latin1");
-  if (lf >= 0) return lf + 2;
-  return crlf < 0 ? -1 : crlf + 3;
+  // Line by line, and not one search for each form: for one that never comes the whole stream behind would be looked at.
+  for (let lf = buffer.indexOf(LF, from); lf >= 0; lf = buffer.indexOf(LF, lf + 1)) {
+    if (buffer[lf + 1] === LF) return lf + 2;
+    if (buffer[lf + 1] === CR && buffer[lf + 2] === LF) return lf + 3;
+  }
+  return -1;
 }
 
 /**

@@ -91,6 +91,7 @@ describe("reading URIs", () => {
     ["sip:alice@example.com"],
     ["sips:[::1]:5061;transport=tls"],
     ["sip:a:b@c:1;x=;y?h=v&g"],
+    ["sip:911@b;user=phone;a:b;[c]/&+$d=[/]:&+$%20"],
     ["tel:+1-201-555-0123;ext=5"],
     ["urn:service:sos"],
     ["sip:@example.com"],

@@ -154,15 +154,24 @@ function sameHost(a: string, b: string): boolean {
 const TELLING = ["user", "ttl", "method", "maddr", "transport"];
 
 function sameParams(a: Params, b: Params): boolean {
-  for (const { name } of a) {
-    const left = paramValue(a, name) ?? "";
-    const right = paramValue(b, name);
-    if (right === undefined ? TELLING.includes(name.toLowerCase()) : !equalFold(left, right)) return false;
+  if (a.length === 0 && b.length === 0) return true;
+  const left = valuesByName(a);
+  const right = valuesByName(b);
+  for (const [name, value] of left) {
+    const other = right.get(name);
+    if (other !== undefined && !equalFold(value, other)) return false;
   }
-  for (const { name } of b) {
-    if (TELLING.includes(name.toLowerCase()) && paramValue(a, name) === undefined) return false;
+  return TELLING.every((name) => left.has(name) === right.has(name));
+}
+
+/** By name in lower case, the first of a name: looking each one up in the list would be the square of its length. */
+function valuesByName(params: Params): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const { name, value = "" } of params) {
+    const lower = name.toLowerCase();
+    if (!values.has(lower)) values.set(lower, value);
   }
-  return true;
+  return values;
 }
 
 function equalFold(a: string, b: string): boolean {
@@ -184,10 +193,10 @@ export function sameUri(left: string | SipUri, right: string | SipUri): boolean 
   if (a.opaque !== undefined || b.opaque !== undefined) return a.opaque === b.opaque;
   if (a.scheme === "tel") return telKey(a) === telKey(b);
   return (
+    a.port === b.port &&
+    sameHost(a.host, b.host) &&
     userOf(a) === userOf(b) &&
     unescapeText(a.password ?? "") === unescapeText(b.password ?? "") &&
-    sameHost(a.host, b.host) &&
-    a.port === b.port &&
     sameParams(a.params, b.params) &&
     headerKey(a.headers) === headerKey(b.headers)
   );

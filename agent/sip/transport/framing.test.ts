@@ -26,7 +26,14 @@ describe("message borders", () => {
   });
 
   test("Content-Length in any case, compact, folded, with odd white space", () => {
-    for (const line of ["content-length:3", "L: 3", "l  :\t3 ", "CONTENT-LENGTH:\r\n 3", "Content-Length: 003"]) {
+    for (const line of [
+      "content-length:3",
+      "L: 3",
+      "l  :\t3 ",
+      "CONTENT-LENGTH:\r\n 3",
+      "Content-Length: 003",
+      "l: 0000000000003",
+    ]) {
       const text = message("abc", line);
       expect(push(text)).toEqual([text]);
     }

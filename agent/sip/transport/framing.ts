@@ -111,7 +111,7 @@ export class StreamFramer {
     let length: number | undefined;
     for (const match of head.toString("latin1").matchAll(CONTENT_LENGTH)) {
       const value = (match[1] ?? "").trim();
-      const bytes = /^\d{1,9}$/.test(value) ? Number(value) : undefined;
+      const bytes = /^0*\d{1,9}$/.test(value) ? Number(value) : undefined;
       if (bytes === undefined || (length !== undefined && length !== bytes)) {
         return { type: "broken", reason: "bad_content_length", head };
       }
