@@ -149,7 +149,8 @@ export class Core {
     }
     if (!this.#limit.take(flow.remote.address)) {
       counters.count("limited_lan");
-      tx.respond(buildResponse(request, 503, { headers: [{ name: "Retry-After", value: "5" }] }));
+      // A 503 would keep a phone that heeds it from sending anything, a 911 call too (RFC 3261 §21.5.4).
+      tx.respond(buildResponse(request, 500, { headers: [{ name: "Retry-After", value: "5" }] }));
       return;
     }
     const from: Party = { kind: "phone", flow };

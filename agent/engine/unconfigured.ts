@@ -20,12 +20,11 @@ export interface Unconfigured {
   hold(request: SipRequest, flow: Flow): void;
 }
 
-const SITE_FILE_AGAIN_S = 5;
-
 /**
  * What is said to a phone that would have to prove itself while there is no site file: no secret is known, so a challenge,
- * in a realm that could only be made up, would make the phone give up. With 503 it asks its next server, or us again.
+ * in a realm that could only be made up, would make the phone give up. With 503 it asks its next server, or us again;
+ * without Retry-After, for which a phone would send us no 911 call either (RFC 3261 §21.5.4).
  */
 export function withoutSiteFile(request: SipRequest): SipResponse {
-  return buildResponse(request, 503, { headers: [{ name: "Retry-After", value: String(SITE_FILE_AGAIN_S) }] });
+  return buildResponse(request, 503);
 }

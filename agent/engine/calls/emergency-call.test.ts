@@ -759,6 +759,9 @@ describe("legs that an engine which died left ringing", () => {
     expect(old.cancelled).toBe(true);
     expect(world.direct.last.cancelled).toBe(false);
     expect(world.events_of("emergency.attempt").at(-1)).toMatchObject({ outcome: "released", sip_status: 487 });
+    // Whoever saw the first call begin has seen it end.
+    expect(world.events_of("emergency.started")).toHaveLength(2);
+    expect(world.events_of("emergency.ended")).toMatchObject([{ ended_by: "box", dialled: "911" }]);
     world.direct.last.answer();
     await world.advance(20);
     expect(call.final?.status).toBe(200);

@@ -293,6 +293,7 @@ export class EmergencyCall implements OwnedCall {
     if (this.#ended) return;
     this.#prepareOthers();
     this.#host.begun(this, tx);
+    this.#records.keepStart();
   }
 
   #feed(input: AttemptsInput): void {

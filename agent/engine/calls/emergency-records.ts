@@ -56,6 +56,12 @@ export class EmergencyRecords {
     else this.#event("call.started", this.#callData(undefined));
   }
 
+  /** For the next engine, which tells the records how it ended should this one die. */
+  keepStart(): void {
+    if (!this.#emergency) return;
+    this.#journal.keepStart({ v: 1, id: this.#id, subject: this.#subject, data: this.#facts.data });
+  }
+
   attempt(effect: Extract<AttemptsEffect, { type: "record" }>): void {
     const { attempt, trunk, outcome, status, hedged } = effect;
     const known = this.#context.trunks.get(trunk);
@@ -163,6 +169,10 @@ export class EmergencyRecords {
 
   #event<T extends EventType>(type: T, data: EventData[T]): void {
     const context = { call_id: this.#id, ...(this.#emergency ? { incident_id: this.#id } : {}) };
-    this.#context.record(this.#context.events(type, this.#facts.identity.extension?.id ?? "", data, context));
+    this.#context.record(this.#context.events(type, this.#subject, data, context));
+  }
+
+  get #subject(): string {
+    return this.#facts.identity.extension?.id ?? "";
   }
 }

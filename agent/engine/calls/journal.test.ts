@@ -72,7 +72,7 @@ describe("the journal of answered calls", () => {
     const journal = new CallJournal(dir, silentLog);
     journal.save(record("a1", "emergency"));
     journal.remove("a1");
-    expect(journal.load()).toEqual({ calls: [], unanswered: [], invites: [], attempts: [], callbacks: [] });
+    expect(journal.load()).toEqual({ calls: [], unanswered: [], invites: [], starts: [], attempts: [], callbacks: [] });
   });
 
   test("knows the calls that were begun and neither answered nor ended", () => {

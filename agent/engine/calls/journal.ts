@@ -81,6 +81,14 @@ export interface KeptAttempt {
   readonly contact: string;
 }
 
+/** An emergency call whose start is in the records, as long as nobody has answered it. */
+export interface KeptStart {
+  readonly v: 1;
+  readonly id: string;
+  readonly subject: string;
+  readonly data: EmergencyData;
+}
+
 const CALLBACKS = "callbacks.json";
 
 /**
@@ -104,12 +112,17 @@ export class CallJournal {
     this.#write(`begun-${id}`, invite ?? "");
   }
 
+  /** What the records have of it: should the engine die, the next one tells them that it ended. */
+  keepStart(start: KeptStart): void {
+    this.#write(startFile(start.id), start);
+  }
+
   save(record: CallRecord): void {
     this.#write(`call-${record.id}.json`, record);
   }
 
   remove(id: string): void {
-    for (const name of [`call-${id}.json`, `begun-${id}`]) {
+    for (const name of [`call-${id}.json`, `begun-${id}`, startFile(id)]) {
       this.#try("remove", () => rmSync(join(this.#dir, name), { force: true }));
     }
   }
@@ -135,6 +148,7 @@ export class CallJournal {
     readonly calls: readonly CallRecord[];
     readonly unanswered: readonly string[];
     readonly invites: readonly KeptInvite[];
+    readonly starts: readonly KeptStart[];
     readonly attempts: readonly KeptAttempt[];
     readonly callbacks: readonly CallbackEntry[];
   } {
@@ -155,6 +169,9 @@ export class CallJournal {
     const begun = names.flatMap((name) => /^begun-([0-9a-z]+)$/.exec(name)?.[1] ?? []);
     const unanswered = begun.filter((id) => !answered.has(id));
     const invites = unanswered.flatMap((id) => keptInvite(this.#read(`begun-${id}`)) ?? []);
+    const starts = unanswered
+      .filter((id) => names.includes(startFile(id)))
+      .flatMap((id) => keptStart(this.#read(startFile(id))) ?? []);
     // The leg of an answered call is not one that was left over, should the engine have died between the two writings.
     const bridged = new Set(calls.map(({ callee }) => callee.leg.token));
     const attempts = names
@@ -165,6 +182,7 @@ export class CallJournal {
       calls,
       unanswered,
       invites,
+      starts,
       attempts,
       callbacks: Array.isArray(callbacks) ? callbacks.filter(isCallbackEntry) : [],
     };
@@ -229,6 +247,15 @@ function keptAttempt(value: unknown): KeptAttempt | undefined {
     ? (value as unknown as KeptAttempt)
     : undefined;
 }
+
+function keptStart(value: unknown): KeptStart | undefined {
+  if (!isObject(value) || value.v !== 1 || !isObject(value.data)) return undefined;
+  return typeof value.id === "string" && typeof value.subject === "string"
+    ? (value as unknown as KeptStart)
+    : undefined;
+}
+
+const startFile = (call_id: string): string => `start-${call_id}.json`;
 
 const attemptFile = (call_id: string, attempt: number): string => `attempt-${call_id}-${attempt}.json`;
 

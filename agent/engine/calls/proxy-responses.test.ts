@@ -25,6 +25,7 @@ describe("the best response of all branches (RFC 3261 §16.7 step 6)", () => {
     for (const helpful of [401, 407, 415, 420, 484]) expect(best(404, helpful, 486)).toBe(helpful);
     expect(best(408, 486)).toBe(486);
     expect(best(503, 500)).toBe(500);
+    expect(best(503)).toBe(500);
     expect(best(503, 408)).toBe(408);
   });
 

@@ -3,13 +3,16 @@ import type { SipResponse } from "../../sip/messages/message.ts";
 
 /**
  * The best of the final responses of all branches (RFC 3261 §16.7 step 6): a 6xx ends the search; else the lowest class,
- * and among 4xx those that tell the caller how to try again. Undefined when there is none.
+ * and among 4xx those that tell the caller how to try again. Undefined when there is none. A 503 goes on as a 500: with
+ * a 503 the box would say that it serves nobody itself, and a phone that heeds its Retry-After (§21.5.4) would send it
+ * nothing meanwhile, no 911 call either.
  */
 export function bestResponse(responses: readonly SipResponse[]): SipResponse | undefined {
   const best = responses.reduce<SipResponse | undefined>(
     (least, each) => (least === undefined || rank(each.status) < rank(least.status) ? each : least),
     undefined,
   );
+  if (best?.status === 503) return { ...best, status: 500 };
   return best === undefined ? undefined : withAllChallenges(best, responses);
 }
 

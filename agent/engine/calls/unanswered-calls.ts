@@ -5,7 +5,7 @@ import { parseMessage } from "../../sip/messages/parse.ts";
 import { printMessage } from "../../sip/messages/print.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { CallsContext } from "./call-context.ts";
-import type { CallJournal, KeptAttempt, KeptInvite } from "./journal.ts";
+import type { CallJournal, KeptAttempt, KeptInvite, KeptStart } from "./journal.ts";
 import { LeftOverAttempt } from "./left-over-attempt.ts";
 
 /** After a restart an unanswered emergency call is taken anew when it is no older: people hang up and dial again. */
@@ -19,7 +19,7 @@ const CLOSE_AGAIN_MS = 1000;
 const CLOSE_TRIES = 30;
 
 /** What the journal has of calls that had no answer when the engine before this one died. */
-export type Unanswered = Pick<ReturnType<CallJournal["load"]>, "unanswered" | "invites" | "attempts">;
+export type Unanswered = Pick<ReturnType<CallJournal["load"]>, "unanswered" | "invites" | "starts" | "attempts">;
 
 /**
  * Emergency calls that an engine leaves unanswered when it dies: the next one takes the caller's INVITE anew, ends the legs that
@@ -43,7 +43,8 @@ export class UnansweredCalls {
     this.#journal = journal;
   }
 
-  async resume({ unanswered, invites, attempts }: Unanswered): Promise<void> {
+  async resume({ unanswered, invites, starts, attempts }: Unanswered): Promise<void> {
+    for (const start of starts) this.#recordEnd(start);
     this.#whenReady(this.#context.clock.now() + READY_WITHIN_MS, () => {
       for (const id of unanswered) this.#journal.remove(id);
       for (const invite of invites) this.#takeAgain(invite);
@@ -51,6 +52,12 @@ export class UnansweredCalls {
       this.#endLeftOver();
     });
     await this.#closePorts(unanswered, CLOSE_TRIES);
+  }
+
+  /** Who looks has seen it begin; taken anew it is another call. */
+  #recordEnd({ id, subject, data }: KeptStart): void {
+    const end = { ...data, duration_ms: 0, ended_by: "box", cause: "the engine was started anew" } as const;
+    this.#context.record(this.#context.events("emergency.ended", subject, end, { call_id: id, incident_id: id }));
   }
 
   trunkChanged(): void {

@@ -158,7 +158,7 @@ export class LocalRegistrar {
     const more = register.contacts.filter((each) => each.expires_s > 0 && touchedBy(each).length === 0).length;
     if (live.length + more > BINDINGS_PER_AOR) return buildResponse(request, 403, { reason: "Too Many Contacts" });
     if (more > 0 && !store.makeRoom(more)) {
-      return buildResponse(request, 503, { headers: [{ name: "Retry-After", value: "60" }] });
+      return buildResponse(request, 500, { headers: [{ name: "Retry-After", value: "60" }] });
     }
     return undefined;
   }
