@@ -117,6 +117,20 @@ describe("probes to a named echo responder on WAN", () => {
     }
   });
 
+  test("one that grows to 900 ms is taken for death for less than a second, and that is taken back without a hold-down", () => {
+    for (let phase = 0; phase < 250; phase += 25) {
+      const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 20, seed: 1 });
+      run.clock.advance(10_000 + phase);
+      run.world.rtt_ms = 900;
+      run.clock.advance(2_000);
+      expect(run.downs.length).toBeLessThanOrEqual(1);
+      expect(["up", "degraded"]).toContain(run.state());
+      run.clock.advance(20_000);
+      expect(run.downs.length).toBeLessThanOrEqual(1);
+      expect(run.state()).toBe("degraded");
+    }
+  });
+
   test("a satellite's 700 ms make a path degraded, not suspect again and again", () => {
     const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 700, seed: 1 });
     run.clock.advance(20_000);

@@ -66,6 +66,8 @@ export interface Verdict {
   readonly link: boolean | undefined;
   readonly witnesses: ReadonlyMap<string, Witness>;
   readonly episode: Episode | undefined;
+  /** While down by silence alone: what was asked between these times and is answered after all shows that it was wrong. */
+  readonly condemned: { readonly since_ms: number; readonly at_ms: number; readonly flaps: number } | undefined;
   /** While down: signs of life without an episode lost since then. */
   readonly good_since_ms: number | undefined;
   /** How long it had been good when it last came back: its hold-down, which others need not wait out again. */
@@ -148,6 +150,7 @@ const REGAIN = 20;
 /** A witness counts as one for so long after it last spoke. */
 const WITNESS_MEMORY_MS = 600_000;
 const EVIDENCE_LIMIT = 16;
+const ACQUITTED_WITHIN_MS = 3_000;
 /** A path that is down is asked again so often, also where probes in quiet times are rare. */
 const RETRY_MS = 60_000;
 
@@ -159,6 +162,7 @@ export function initialVerdict(at_ms: number): Verdict {
     link: undefined,
     witnesses: new Map(),
     episode: undefined,
+    condemned: undefined,
     good_since_ms: undefined,
     held_ms: undefined,
     last_alive_ms: undefined,
@@ -243,7 +247,12 @@ function onAlive(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { 
     next = { ...blame(next, input.witness, at_wall), episode: undefined };
     effects.push({ do: "stop_asking" }, { do: "cancel", timer: "suspect" }, { do: "cancel", timer: "confirm" });
   }
-  if (next.state === "down") {
+  if (next.state === "down" && wasWrong(verdict, input)) {
+    // It was slow, not dead: no hold-down, and no flap.
+    const { flaps } = verdict.condemned ?? next;
+    next = { ...next, flaps, good_since_ms: undefined, returned_ms: at_ms, held_ms: rules.hold_down_max_ms };
+    effects.push({ do: "cancel", timer: "hold_down" });
+  } else if (next.state === "down") {
     const good_since_ms = next.good_since_ms ?? at_ms;
     const until = good_since_ms + holdDown(rules, next.flaps);
     next = { ...next, good_since_ms };
@@ -252,6 +261,12 @@ function onAlive(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { 
     effects.push({ do: "cancel", timer: "hold_down" });
   }
   return enter(next, goodState(next), at_ms, ...effects);
+}
+
+/** Packets that a full queue held back come late, but they come. */
+function wasWrong({ condemned }: Verdict, { sent_ms, at_ms }: VerdictInput & { kind: "alive" }): boolean {
+  if (condemned === undefined || at_ms - condemned.at_ms > ACQUITTED_WITHIN_MS) return false;
+  return sent_ms >= condemned.since_ms && sent_ms < condemned.at_ms;
 }
 
 function onSilent(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { kind: "silent" }): Step {
@@ -341,7 +356,15 @@ function onBurstOver(rules: VerdictRules, verdict: Verdict, input: VerdictInput 
   if (verdict.episode === undefined) return go(verdict);
   const believed = [...verdict.witnesses.values()].some((witness) => witness.decisive && witness.distrusted === 0);
   if (!believed) return go(verdict);
-  return down(rules, noted(verdict, "echo", "echo", "bad", input.detail, input.at_wall), input.at_ms);
+  return condemn(rules, noted(verdict, "echo", "echo", "bad", input.detail, input.at_wall), input.at_ms);
+}
+
+/** Down by silence: nobody knows that no packet can leave. */
+function condemn(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
+  const since_ms = verdict.episode?.since_ms ?? at_ms;
+  const { state, effects } = down(rules, verdict, at_ms);
+  if (verdict.state === "down") return go(state, ...effects);
+  return go({ ...state, condemned: { since_ms, at_ms, flaps: verdict.flaps } }, ...effects);
 }
 
 function onQuality(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { kind: "quality" }): Step {
@@ -381,7 +404,7 @@ function onTimeout(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
           ? [witness]
           : [],
       );
-      if (heard.length >= 2 || heard.some((witness) => witness.decisive)) return down(rules, verdict, at_ms);
+      if (heard.length >= 2 || heard.some((witness) => witness.decisive)) return condemn(rules, verdict, at_ms);
       // One voice alone may have fallen silent for reasons of its own, so the path stays under suspicion.
       return go({ ...verdict, episode: undefined }, { do: "stop_asking" });
     }
@@ -414,7 +437,14 @@ function down(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
     { do: "cancel", timer: "confirm" },
     { do: "cancel", timer: "hold_down" },
   ];
-  const next = { ...verdict, episode: undefined, good_since_ms: undefined, poor: false, dead_media: false };
+  const next: Verdict = {
+    ...verdict,
+    episode: undefined,
+    condemned: undefined,
+    good_since_ms: undefined,
+    poor: false,
+    dead_media: false,
+  };
   if (verdict.state === "down") return go(next, ...quiet);
   const soon = verdict.returned_ms !== undefined && at_ms - verdict.returned_ms < rules.hold_down_max_ms;
   const retry: VerdictEffect = { do: "timer", timer: "retry", at_ms: at_ms + RETRY_MS };
