@@ -7,6 +7,7 @@ import { cseqOf } from "../../sip/messages/headers.ts";
 import type { SipMessage } from "../../sip/messages/message.ts";
 import { editSdp, type MediaTarget, readSdp, type SdpMedia, sdpOf, withSdp } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
+import { agreedOn, type Spoken, speaksAlike, spokenIn } from "./moving/spoken.ts";
 import { dialogOf, FORKS_MAX } from "./proxy-forks.ts";
 
 /** The two sides between which media is anchored. */
@@ -27,6 +28,7 @@ interface Described {
   readonly peer: RemotePeer;
   /** a=rtcp-mux; it is in use when both sides say so (RFC 5761 §5.1.1). */
   readonly mux: boolean;
+  readonly spoken: Spoken;
 }
 
 /** One of the relay's two endpoints for a line. */
@@ -68,8 +70,11 @@ export type KeptMedia = {
 export interface MediaDetour {
   /** What the far end is to be told, by m= line. */
   readonly targets: readonly (MediaTarget | undefined)[];
-  /** The far end has answered with this description: from now on its media goes here. */
-  take(sdp: string): void;
+  /**
+   * The far end has answered with this description: from now on its media goes here. True when it speaks otherwise than
+   * the phone knows.
+   */
+  take(sdp: string): boolean;
   drop(): void;
 }
 
@@ -186,6 +191,32 @@ export class ProxyMedia {
     });
   }
 
+  /** Payload types that both sides have named last, by m= line. */
+  agreed(leg: string): readonly (readonly string[] | undefined)[] {
+    return Array.from(this.#sessions.get(leg)?.lines ?? [], (line) =>
+      agreedOn(line?.described.phone?.spoken, line?.described.trunk?.spoken),
+    );
+  }
+
+  /** A description of the far end as the phone is to see it. */
+  towardsPhone(leg: string, sdp: string): string {
+    const lines = this.#sessions.get(leg)?.lines ?? [];
+    const targets = Array.from(lines, (line) => line?.ends.phone);
+    return editSdp(sdp, targets, "relayed");
+  }
+
+  /** What the phone has answered to the box's own offer. */
+  heardFromPhone(leg: string, sdp: string, party: MediaParty): void {
+    const { media } = readSdp(sdp);
+    this.#sessions.get(leg)?.lines.forEach((line, i) => {
+      const description = media[i];
+      if (line === undefined || description === undefined) return;
+      const spoken = spokenIn(description);
+      line.described.phone = { peer: peerOf(description, party), mux: description.rtcpMux, spoken };
+      this.#setPeers(line);
+    });
+  }
+
   /** Opens ports for the trunk's side of a call on another path. Undefined when they cannot be had. */
   async detour(leg: string, party: MediaParty): Promise<MediaDetour | undefined> {
     const session = this.#sessions.get(leg);
@@ -210,8 +241,9 @@ export class ProxyMedia {
     return {
       targets: Array.from(ends, (end) => (end === undefined ? undefined : { address: end.address, port: end.port })),
       take: (sdp) => {
-        if (this.#sessions.get(leg) !== session) return;
+        if (this.#sessions.get(leg) !== session) return false;
         const { media } = readSdp(sdp);
+        let differs = false;
         session.moved = party;
         session.lines.forEach((line, i) => {
           const end = ends[i];
@@ -221,12 +253,16 @@ export class ProxyMedia {
           delete line.told.trunk;
           const description = media[i];
           if (description !== undefined) {
-            line.described.trunk = { peer: peerOf(description, party), mux: description.rtcpMux };
+            const spoken = spokenIn(description);
+            const { phone, trunk } = line.described;
+            if (!speaksAlike(phone?.spoken, trunk?.spoken, spoken)) differs = true;
+            line.described.trunk = { peer: peerOf(description, party), mux: description.rtcpMux, spoken };
           }
           this.#setPeers(line);
           relay.bridge(line.ends.phone.id, end.id).catch((error) => this.#trouble(error));
           if (old.id !== end.id) close(old);
         });
+        return differs;
       },
       drop: () => ends.forEach(close),
     };
@@ -401,7 +437,8 @@ export class ProxyMedia {
       const line = session.lines[i];
       if (line === undefined || !isDatagram(description)) return;
       const before = this.#isOurs(line, from, description) ? line.described[from] : undefined;
-      const described = { peer: before?.peer ?? peerOf(description, parties[from]), mux: description.rtcpMux };
+      const peer = before?.peer ?? peerOf(description, parties[from]);
+      const described = { peer, mux: description.rtcpMux, spoken: spokenIn(description) };
       this.#describe(session, dialogOf(message), from, i, described);
       // Sections that share a port go on sharing one: they are bundled (RFC 9143), and the first one's ports serve all.
       const sharer = media.findIndex(

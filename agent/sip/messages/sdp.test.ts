@@ -56,6 +56,7 @@ describe("looking at a description", () => {
         ptime_ms: 20,
         encrypted: false,
         ice: false,
+        keys: [],
       },
       {
         type: "audio",
@@ -70,6 +71,7 @@ describe("looking at a description", () => {
         fmtp: [],
         encrypted: true,
         ice: false,
+        keys: [],
       },
     ]);
   });

@@ -32,6 +32,8 @@ export interface SdpMedia {
   readonly ptime_ms?: number;
   /** SRTP keyed in the SDP (RFC 4568) or by DTLS (RFC 5764). */
   readonly encrypted: boolean;
+  /** a=crypto without its tag (RFC 4568 §9.1) and a=fingerprint (RFC 8122 §5), the session's where there is none of its own. */
+  readonly keys: readonly string[];
   /** a=candidate lines are there (RFC 8839). */
   readonly ice: boolean;
 }
@@ -117,7 +119,10 @@ export function readSdp(sdp: string): Sdp {
   const sessionAddress = firstMatch(session, CONNECTION)?.[1];
   const { origin } = parsed;
   const name = text(parsed.name);
-  const out = { name, media: media.map((section, i) => readMedia(section, parsed.media[i], parsed, sessionAddress)) };
+  const out = {
+    name,
+    media: media.map((section, i) => readMedia(section, parsed.media[i], parsed, session, sessionAddress)),
+  };
   if (origin === undefined) return out;
   return {
     ...out,
@@ -136,8 +141,10 @@ function readMedia(
   { lines, media }: Section,
   parsed: ParsedMedia = NOTHING,
   session: ParsedSession,
+  sessionSection: Section,
   sessionAddress: string | undefined,
 ): SdpMedia {
+  const own = keysOf(lines);
   const address = firstMatch({ lines }, CONNECTION)?.[1] ?? sessionAddress;
   const rtcp = firstMatch({ lines }, RTCP);
   const rtcpPort = parseDecimal(rtcp?.[1] ?? "", 65535);
@@ -166,8 +173,13 @@ function readMedia(
     ...(ptime > 0 ? { ptime_ms: ptime } : {}),
     encrypted:
       secureProfile || parsed.crypto !== undefined || (parsed.fingerprint ?? session.fingerprint) !== undefined,
+    keys: own.length > 0 ? own : keysOf(sessionSection.lines),
     ice: parsed.candidates !== undefined,
   };
+}
+
+function keysOf(lines: readonly Line[]): string[] {
+  return lines.flatMap(({ text }) => /^a=(?:crypto:[0-9]+ +|fingerprint:)(.*)$/i.exec(text)?.[1] ?? []);
 }
 
 function toDirection(value: string | number | undefined): Direction {
@@ -268,6 +280,24 @@ function moveMedia(section: Section, target: MediaTarget): void {
       : ` IN ${addressType(target.address)} ${target.address}`;
     line.text = `${line.text.slice(0, 7)}${port}${address}${rest}`;
   }
+}
+
+/** With nothing but these payload types in each m= section; undefined leaves it. Lines that describe others go too. */
+export function keepFormats(sdp: string, wanted: readonly (readonly string[] | undefined)[]): string {
+  const all = sections(sdp);
+  all.slice(1).forEach((section, i) => {
+    const formats = wanted[i];
+    if (formats === undefined || section.media === undefined || section.media.port === 0) return;
+    const kept = section.media.formats.filter((format) => formats.includes(format));
+    if (kept.length === 0) return;
+    keepLines(section, ({ text }) => {
+      const format = /^a=(?:rtpmap|fmtp|rtcp-fb):([0-9]+) /.exec(text)?.[1];
+      return format === undefined || formats.includes(format);
+    });
+    const [line] = section.lines;
+    if (line !== undefined) line.text = line.text.replace(/^(m=[^ ]* +[^ ]+ +[^ ]+) .*$/, `$1 ${kept.join(" ")}`);
+  });
+  return all.flatMap((section) => section.lines.map((line) => line.text + line.lineBreak)).join("");
 }
 
 const ICE = /^a=(?:candidate|remote-candidates|end-of-candidates|ice-[a-z0-9]+)(?::|$)/i;

@@ -3,7 +3,7 @@ import { ha1Of } from "../../../sip/auth/digest.ts";
 import { buildResponse } from "../../../sip/messages/build.ts";
 import { cseqOf, header, headerList } from "../../../sip/messages/headers.ts";
 import type { SipRequest } from "../../../sip/messages/message.ts";
-import { readSdp, sdpOf } from "../../../sip/messages/sdp.ts";
+import { readSdp, sdpOf, withSdp } from "../../../sip/messages/sdp.ts";
 import type { ServerTransaction } from "../../../sip/transactions/server-transaction.ts";
 import { MemoryPhone, sdp } from "../../testing/memory-phone.ts";
 import { BOX, BOX_LTE, DETOUR, memorySite, PBX, siteConfig } from "../../testing/memory-site.ts";
@@ -11,7 +11,11 @@ import { BOX, BOX_LTE, DETOUR, memorySite, PBX, siteConfig } from "../../testing
 const FAR = "10.30.0.200";
 
 /** 101 of this site and 200, which the cloud reaches elsewhere, talk through the cloud. */
-async function talking(called: "far" | "phone" = "far", running_calls: "move" | "main_number" | "stay" = "move") {
+async function talking(
+  called: "far" | "phone" = "far",
+  running_calls: "move" | "main_number" | "stay" = "move",
+  says: { readonly offer?: (sdp: string) => string; readonly answer?: (sdp: string) => string } = {},
+) {
   const config = siteConfig((change) => {
     change.failover.running_calls = running_calls;
     for (const extension of change.extensions)
@@ -24,11 +28,13 @@ async function talking(called: "far" | "phone" = "far", running_calls: "move" | 
   void alice.register();
   await site.pass(20);
   const [caller, callee] = called === "far" ? [alice, far] : [far, alice];
+  const { offer = (each) => each, answer: answered = (each) => each } = says;
   const invite = caller.inviteRequest(callee.user);
-  const answer = caller.send(invite);
+  const told = sdpOf(invite) ?? "";
+  const answer = caller.send(withSdp(invite, offer(told)));
   await site.pass(20);
   const tx = waiting(callee);
-  callee.respond(tx, 200, sdp(callee.address, 40_000));
+  callee.respond(tx, 200, answered(sdp(callee.address, 40_000)));
   await site.pass(20);
   const ok = await answer;
   caller.ack(invite, ok);
@@ -342,6 +348,76 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(lastOf(alice, "BYE")?.uri).toBe(alice.contact);
   });
 
+  const MANY = [
+    "RTP/AVP 9 8 0 101",
+    "a=rtpmap:9 G722/8000",
+    "a=rtpmap:101 telephone-event/8000",
+    "a=fmtp:101 0-15",
+  ].join("\r\n");
+  const AGREED = ["RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000"].join("\r\n");
+  const speaking = (lines: string) => (each: string) => each.replace("RTP/AVP 0", lines);
+
+  test("offers what the two had agreed on, not all that the phone can", async () => {
+    const { site, far, cut } = await talking("far", "move", { offer: speaking(MANY), answer: speaking(AGREED) });
+    // What an earlier engine wrote of the call says as much.
+    await site.restart();
+    await cut();
+    const asked = sdpOf(waiting(far).request) ?? "";
+    expect(readSdp(asked).media[0]?.formats).toEqual(["8", "101"]);
+    expect(asked).toContain("a=fmtp:101 0-15");
+    expect(asked).not.toContain("G722");
+  });
+
+  const keyed = (key: string) => (each: string) =>
+    each.replace("RTP/AVP 0", `RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key}`);
+
+  test("keeps its keys, and the phone is asked nothing, where the far end keeps its own", async () => {
+    const says = { offer: keyed("phonephonephone"), answer: keyed("farfarfar") };
+    const { site, alice, far, cut } = await talking("far", "move", says);
+    await cut();
+    expect(sdpOf(waiting(far).request)).toContain("inline:phonephonephone");
+    far.respond(waiting(far), 200, keyed("farfarfar")(sdp(FAR, 40_000)));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+    expect(alice.pending).toHaveLength(0);
+  });
+
+  test.each(["far", "phone"] as const)(
+    "tells the phone when the far end changes its key, the %s called",
+    async (called) => {
+      const says = { offer: keyed("offeredkey"), answer: keyed("answeredkey") };
+      const { site, alice, far, ofAlice, ofFar, cut } = await talking(called, "move", says);
+      const before = alice.pending.length;
+      await cut();
+      far.respond(waiting(far), 200, keyed("newkey")(sdp(FAR, 40_000)));
+      await site.pass(20);
+      expect(alice.pending).toHaveLength(before + 1);
+      const { request } = waiting(alice);
+      expect(request.uri).toBe(alice.contact);
+      expect(sdpOf(request)).toContain("inline:newkey");
+      expect(readSdp(sdpOf(request) ?? "").media[0]?.address).toBe(BOX);
+      const phone = keyed(called === "far" ? "offeredkey" : "answeredkey")(sdp(alice.address, 30_002));
+      alice.respond(waiting(alice), 200, phone);
+      await site.pass(20);
+      expect(cseqOf(alice.acks.at(-1) ?? request)?.seq).toBe(cseqOf(request)?.seq);
+      const end = site.relay.endpoints.get(site.relay.bridges.at(-1)?.[0] ?? "");
+      expect(end?.peer).toMatchObject({ address: alice.address, port: 30_002 });
+      // What the far end sends later is numbered behind it, and its answer bears the far end's own number.
+      site.network.setPaths(BOX, PBX, {});
+      site.network.setPaths(BOX, PBX, { cut: "none" });
+      site.setTrunk("up");
+      await site.pass(20);
+      const info = far.inDialog(ofFar, "INFO");
+      const answer = far.send(info);
+      await site.pass(20);
+      expect(cseqOf(await answer)?.seq).toBe(cseqOf(info)?.seq);
+      expect(cseqOf(lastOf(alice, "INFO") ?? info)?.seq).toBeGreaterThan(cseqOf(request)?.seq ?? 0);
+      const bye = alice.send(alice.inDialog(ofAlice, "BYE"));
+      await site.pass(20);
+      expect((await bye).status).toBe(200);
+    },
+  );
+
   test("is known to a restarted engine: the phone's BYE goes by LTE, numbered right", async () => {
     const { site, alice, far, ofAlice, cut } = await talking();
     await cut();
@@ -354,6 +430,28 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect((await answer).status).toBe(200);
     expect(cseqOf(lastOf(far, "BYE") ?? alice.inDialog(ofAlice, "BYE"))?.seq).toBe(moved + 1);
     expect(site.relay.closed).toHaveLength(1);
+  });
+
+  test("stays on LTE behind a restart and the WAN's return, and goes back there when LTE dies", async () => {
+    const { site, far, cut, heal } = await talking();
+    await cut();
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    await site.restart();
+    await heal();
+    const asked = far.pending.length;
+    site.setDetour("down");
+    await site.pass(20);
+    expect(far.pending).toHaveLength(asked + 1);
+    expect(readSdp(sdpOf(waiting(far).request) ?? "").media[0]?.address).toBe(BOX);
+  });
+
+  test("gets the next rung soon where the re-INVITE is not answered", async () => {
+    const { site, far, cut } = await talking();
+    await cut();
+    await site.pass(1_250);
+    expect(header(waiting(far).request, "Replaces")).toBeDefined();
+    expect(site.parts.permissions.all()).toMatchObject([{ rung: "reinvite", outcome: "no_answer" }]);
   });
 
   test("is moved by a restarted engine", async () => {

@@ -36,6 +36,7 @@ import {
 } from "./move-machine.ts";
 import { inPlace, nextIn, offerOf } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
+import { PhoneOffers } from "./phone-offers.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
 import { isGone, isOutside, isUsable, phoneOf } from "./ways.ts";
 
@@ -88,11 +89,13 @@ export class CallMover implements DialogWatcher {
   readonly #moves = new Map<string, Move>();
   readonly #watch: FarEndWatch;
   readonly #requests: FarEndRequests;
+  readonly #phone: PhoneOffers;
 
   constructor(context: CallMoverContext) {
     this.#context = context;
     context.dialogs.watcher = this;
     this.#requests = new FarEndRequests(context);
+    this.#phone = new PhoneOffers(context);
     const { clock, dialogs, media, trunks } = context;
     this.#watch = new FarEndWatch({
       clock,
@@ -126,6 +129,7 @@ export class CallMover implements DialogWatcher {
 
   close(): void {
     this.#watch.stop();
+    this.#phone.close();
     for (const move of this.#moves.values()) move.timer?.cancel();
     this.#context.journal.close();
   }
@@ -137,6 +141,7 @@ export class CallMover implements DialogWatcher {
 
   ended(leg: string): void {
     const move = this.#moves.get(leg);
+    this.#phone.ended(leg);
     this.#context.journal.remove(leg);
     if (move === undefined) return;
     move.runner.feed({ type: "ended" });
@@ -196,7 +201,7 @@ export class CallMover implements DialogWatcher {
   /** An offer of the box's own is open on this call: another one would cross it (RFC 3261 §14.1, §14.2). */
   isBusy(leg: string): boolean {
     const move = this.#moves.get(leg);
-    return move !== undefined && (move.probing || isBusy(move.runner.state));
+    return move !== undefined && (move.probing || this.#phone.isAsked(leg) || isBusy(move.runner.state));
   }
 
   /**
@@ -358,10 +363,10 @@ export class CallMover implements DialogWatcher {
   }
 
   #ask(move: Move, kept: KeptDialog, rung: Rung, to: string): void {
-    const { trunks, own } = this.#context;
+    const { trunks, own, media } = this.#context;
     const trunk = trunks.get(to);
     const ports = move.ports;
-    const offer = ports === undefined ? undefined : offerOf(kept, ports.targets);
+    const offer = ports === undefined ? undefined : offerOf(kept, ports.targets, media.agreed(kept.leg));
     if (trunk === undefined || ports === undefined || offer === undefined) {
       move.runner.feed({ type: "refused", rung, status: 503 });
       return;
@@ -380,7 +385,7 @@ export class CallMover implements DialogWatcher {
           // Once the far end is in it, the new dialog counts, whatever was answered before.
           const { sdp_before: _, ...rest } = inPlace(now, dialog);
           this.#context.dialogs.put({ ...rest, sdp: offer, raised: now.raised + 1, contact });
-          ports.take(sdp);
+          this.#take(ports, kept.leg, sdp);
           move.ports = undefined;
           move.runner.feed({ type: "answered", rung });
           return true;
@@ -397,7 +402,7 @@ export class CallMover implements DialogWatcher {
         const now = this.#context.dialogs.get(kept.leg);
         if (now !== undefined) this.#context.dialogs.put({ ...now, sdp: offer, raised: now.raised + 1, contact });
         // Before anything else: the far end is heard from here on.
-        ports.take(sdp);
+        this.#take(ports, kept.leg, sdp);
         move.ports = undefined;
         move.runner.feed({ type: "answered", rung });
       },
@@ -410,6 +415,22 @@ export class CallMover implements DialogWatcher {
         }
         move.runner.feed({ type: "refused", rung, status });
       },
+    });
+  }
+
+  /** The far end's media goes here from now on; where it speaks with another key or codec than before, the phone is told. */
+  #take(ports: MediaDetour, leg: string, sdp: string): void {
+    if (!ports.take(sdp)) return;
+    const { media, log } = this.#context;
+    log.info("the far end of a moved call speaks otherwise than before, and the phone is told", { leg });
+    const party = () => {
+      const kept = this.#context.dialogs.get(leg);
+      return kept === undefined ? undefined : phoneOf(kept, this.#context);
+    };
+    this.#phone.tell(leg, media.towardsPhone(leg, sdp), party, (answer, { flow }) => {
+      const way = { local_address: flow.local.address, signalling_address: flow.remote.address };
+      media.heardFromPhone(leg, answer, way);
+      this.changed(leg);
     });
   }
 

@@ -3,7 +3,7 @@ import { type Dialog, fromUac, newAck, newRequest, refresh } from "../../../sip/
 import { buildRequest } from "../../../sip/messages/build.ts";
 import type { Header, SipResponse } from "../../../sip/messages/message.ts";
 import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
-import { editSdp, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
+import { editSdp, keepFormats, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
 import type { ClientTransaction } from "../../../sip/transactions/client-transaction.ts";
 import type { TransactionLayer } from "../../../sip/transactions/layer.ts";
 import type { Flow } from "../../../sip/transport/flow.ts";
@@ -15,15 +15,19 @@ import { raiseVersion } from "./session-version.ts";
 /** A move is to be heard within three seconds: the first packet may be lost. */
 const RETRANSMIT_MS = [150, 400, 900] as const;
 
-/** The description that the far end has of the phone's side, offered again; with `targets` its media goes elsewhere. */
+/**
+ * The description that the far end has of the phone's side, offered again; with `targets` its media goes elsewhere, in
+ * the payload types that the two have `agreed` on.
+ */
 export function offerOf(
   kept: KeptDialog,
   targets: readonly (MediaTarget | undefined)[] | undefined,
+  agreed: readonly (readonly string[] | undefined)[] = [],
 ): string | undefined {
   const sdp = kept.sdp_before ?? kept.sdp;
   if (sdp === undefined || targets === undefined) return sdp;
   // RFC 3264 §8: a changed description has the next version.
-  return editSdp(raiseVersion(sdp, 1), targets);
+  return keepFormats(editSdp(raiseVersion(sdp, 1), targets), agreed);
 }
 
 /** The next request of the box's own towards the far end, and the call after it. */
