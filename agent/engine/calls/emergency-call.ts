@@ -24,6 +24,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { announcementCodec, CallMedia, type MediaSide, mediaSide, sameMedia } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
+import { earlyResponse } from "./early-requests.ts";
 import { EmergencyAttempt, sideTowards } from "./emergency-attempt.ts";
 import { type Answered, type EmergencyFacts, EmergencyRecords } from "./emergency-records.ts";
 import { ELSEWHERE, IncomingInvite } from "./incoming-invite.ts";
@@ -222,7 +223,33 @@ export class EmergencyCall implements OwnedCall {
     const end = this.#bridge?.endOf(id);
     if (end !== undefined) this.#bridge?.take(end, tx);
     else if (tx.request.method === "PRACK" && this.#caller?.token === id) this.#caller.prack(tx);
-    else tx.respond(buildResponse(tx.request, tx.request.method === "BYE" ? 200 : 481));
+    else this.#inEarlyDialog(id, tx);
+  }
+
+  /** Before an answer, or while it is passed on, there is nobody whom a request could be passed to. */
+  #inEarlyDialog(id: string, tx: ServerTransaction): void {
+    const { method } = tx.request;
+    if (this.#ended) tx.respond(buildResponse(tx.request, method === "BYE" ? 200 : 481));
+    else if (this.#caller?.token === id) {
+      tx.respond(earlyResponse(tx.request, "peer"));
+      // A caller may end an early dialog by BYE as well (RFC 3261 §15).
+      if (method === "BYE") this.#feed({ type: "caller_cancel" });
+    } else this.#ofAttempt(id, tx);
+  }
+
+  #ofAttempt(id: string, tx: ServerTransaction): void {
+    const attempt = [...this.#running.values()].find(({ token }) => token === id);
+    const { bridged, attempts: all } = this.#machine.state;
+    const phase = all.find((each) => each.id === attempt?.id)?.phase;
+    if (attempt === undefined || phase === "over") {
+      tx.respond(buildResponse(tx.request, tx.request.method === "BYE" ? 200 : 481));
+      return;
+    }
+    tx.respond(earlyResponse(tx.request, "us"));
+    const fork = tagOf(tx.request, "From") ?? "";
+    if (tx.request.method === "BYE" && bridged?.attempt === attempt.id && bridged.fork === fork) {
+      this.#feed({ type: "callee_bye", ...bridged });
+    }
   }
 
   onAck(id: string, ack: SipRequest): void {

@@ -14,6 +14,7 @@ import { Bridge, type End } from "./bridge.ts";
 import type { CallsContext, OwnedCall } from "./call-context.ts";
 import { CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
 import { answererFor } from "./credentials.ts";
+import { earlyResponse } from "./early-requests.ts";
 import { ELSEWHERE, GAVE_WAY, IncomingInvite } from "./incoming-invite.ts";
 import type { CallJournal, CallRecord } from "./journal.ts";
 import { Leg } from "./leg.ts";
@@ -139,7 +140,23 @@ export class TrunkCall implements OwnedCall {
     const end = this.#bridge?.endOf(id);
     if (end !== undefined) this.#bridge?.take(end, tx);
     else if (tx.request.method === "PRACK" && this.#caller?.token === id) this.#caller.prack(tx);
-    else tx.respond(buildResponse(tx.request, tx.request.method === "BYE" ? 200 : 481));
+    else this.#inEarlyDialog(id, tx);
+  }
+
+  #inEarlyDialog(id: string, tx: ServerTransaction): void {
+    const { method } = tx.request;
+    const leg = this.#legs.find(({ token, state }) => token === id && state === "ringing");
+    if (!this.#ended && this.#caller?.token === id) {
+      tx.respond(earlyResponse(tx.request, "peer"));
+      // A caller may end an early dialog by BYE as well (RFC 3261 §15).
+      if (method === "BYE") this.#cancelled();
+    } else if (!this.#ended && leg !== undefined) tx.respond(earlyResponse(tx.request, "us"));
+    else tx.respond(buildResponse(tx.request, method === "BYE" ? 200 : 481));
+  }
+
+  #cancelled(): void {
+    this.#refuse(487, "Request Terminated");
+    this.#end("caller", "cancelled");
   }
 
   onAck(id: string, ack: SipRequest): void {
@@ -205,10 +222,7 @@ export class TrunkCall implements OwnedCall {
       tx,
       local,
       {
-        onCancel: () => {
-          this.#refuse(487, "Request Terminated");
-          this.#end("caller", "cancelled");
-        },
+        onCancel: () => this.#cancelled(),
         onAck: (sdp) => this.#callerAcked(sdp),
         onNoAck: () => this.#hangUp("callee", "the caller's side has not acknowledged the answer"),
       },
