@@ -123,6 +123,7 @@ export async function judge(
       expect(ms <= RELEASED_WITHIN_MS, `a leg by ${leg.way} was released ${ms.toFixed(0)} ms after its word`);
     }
     saneReasons(leg, answered_at);
+    cancelledInOrder(leg);
   }
   return legs;
 }
@@ -209,6 +210,17 @@ function saneReasons(leg: SeenLeg, answered_at: number | undefined): void {
       elsewhere === (reason?.includes("cause=200") ?? false),
       `the CANCEL by ${leg.way} says ${reason ?? "no reason"}, and the call was ${elsewhere ? "" : "not "}answered elsewhere`,
     );
+  }
+}
+
+/** RFC 3261 §9.1: an INVITE is cancelled only after a provisional response to it. */
+function cancelledInOrder({ way, sent, came }: SeenLeg): void {
+  for (const cancel of sent.filter(({ method }) => method === "CANCEL")) {
+    const number = cseqOf(cancel).split(" ")[0];
+    const rang = came.some(
+      (message) => (message.status ?? 200) < 200 && message.at <= cancel.at && cseqOf(message) === `${number} INVITE`,
+    );
+    expect(rang, `the CANCEL by ${way} went out before any response`);
   }
 }
 
