@@ -160,9 +160,13 @@ export class Bridge {
           this.#lost(end, status);
           return;
         }
-        this.#media.moved(detour.side, this.#parties[other(end)].side, answer);
+        const near = this.#parties[other(end)].side;
+        const changed = this.#media.moved(detour.side, near, answer, party.side);
         this.#media.closeSide(party.side);
         this.#parties[end] = { leg: party.leg, side: detour.side };
+        if (changed !== undefined) {
+          this.reoffer(other(end), changed, (told) => void this.#media.answer(near, detour.side, told, answer));
+        }
         this.#handlers.onChange();
         resolve(200);
       });

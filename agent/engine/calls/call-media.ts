@@ -4,9 +4,10 @@ import { errorText, HoldfastError } from "../../base/errors.ts";
 import { token } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { Relay, RemotePeer } from "../../media/relay.ts";
-import { editSdp, type MediaTarget, readSdp, type SdpMedia } from "../../sip/messages/sdp.ts";
+import { editSdp, keepFormats, type MediaTarget, readSdp, type SdpMedia } from "../../sip/messages/sdp.ts";
 import { ipFamily } from "../../sip/transport/ip-address.ts";
 import { raiseVersion } from "./moving/session-version.ts";
+import { agreedOn, type Spoken, speaksAlike, spokenIn } from "./moving/spoken.ts";
 
 /** A call waits no longer than this for the media process, and then goes on without it. */
 export const MEDIA_PATIENCE_MS = 150;
@@ -27,6 +28,8 @@ export interface MediaSide {
   untouched: boolean;
   /** The description that its peer was given last. */
   told?: string;
+  /** What its peer named last, by number of the m= section. */
+  heard?: Record<number, Spoken>;
   /** Offers that the box put in: so much are versions in o= raised (RFC 3264 §8). */
   raised?: number;
 }
@@ -87,19 +90,28 @@ export class CallMedia {
     const { media } = readSdp(side.told);
     await this.#ready(next, media);
     if (next.untouched) return undefined;
-    const offer = pointTo(next, raiseVersion(side.told, 1), media);
+    const agreed = media.map((section, i) => agreedOn(spokenIn(section), side.heard?.[i]));
+    const offer = keepFormats(pointTo(next, raiseVersion(side.told, 1), media), agreed);
     next.told = offer;
     next.raised = (side.raised ?? 0) + 1;
     return { side: next, offer };
   }
 
-  /** The peer of a side has agreed to the offer of {@link detour}: from now on its sound goes there. */
-  moved(from: MediaSide, to: MediaSide, sdp: string): void {
-    readSdp(sdp).media.forEach((section, i) => {
-      if (from.ports[i] === undefined || to.ports[i] === undefined) return;
-      this.#learn(from, i, section, section.rtcpMux);
-      this.#try("bridge", () => this.#context.relay.bridge(this.#id(from, i), this.#id(to, i)));
+  /**
+   * The peer of a side has agreed to the offer of {@link detour}: from now on its sound goes there. Where it speaks with
+   * another key or codec than on the side it was on `before`: the description that `to` needs.
+   */
+  moved(from: MediaSide, to: MediaSide, sdp: string, before: MediaSide): string | undefined {
+    const { media } = readSdp(sdp);
+    const alike = media.map((section, i) => {
+      const same = speaksAlike(to.heard?.[i], before.heard?.[i], spokenIn(section));
+      if (from.ports[i] !== undefined && to.ports[i] !== undefined) {
+        this.#learn(from, i, section, section.rtcpMux);
+        this.#try("bridge", () => this.#context.relay.bridge(this.#id(from, i), this.#id(to, i)));
+      }
+      return same;
     });
+    return alike.every((same) => same) ? undefined : this.#tell(to, pointTo(to, sdp, media));
   }
 
   /** The answer of `from` as `to`, who offered, is to see it; from now on the sound of both is joined. */
@@ -213,6 +225,7 @@ export class CallMedia {
 
   #learn(side: MediaSide, section: number, media: SdpMedia, mux: boolean): void {
     const peer = peerOf(media, side.signalling_address, mux);
+    side.heard = { ...side.heard, [section]: spokenIn(media) };
     this.#try("setPeer", () => this.#context.relay.setPeer(this.#id(side, section), peer));
   }
 

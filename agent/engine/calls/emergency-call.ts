@@ -348,13 +348,25 @@ export class EmergencyCall implements OwnedCall {
   }
 
   #newFacts(concerns: (route: { readonly trunk: Trunk }) => boolean): void {
+    const dead = this.#host.deadPaths(this.facts.target.class);
     const routes = this.#machine.state.routes.flatMap(({ trunk: id }) => {
       const trunk = this.#context.trunks.get(id);
-      return trunk !== undefined && concerns({ trunk })
-        ? [routeFacts(trunk, this.#host.deadPaths(this.facts.target.class))]
-        : [];
+      const carrier = this.#carrierOf(id);
+      const wanted = [trunk, carrier].some((each) => each !== undefined && concerns({ trunk: each }));
+      if (trunk === undefined || !wanted) return [];
+      const facts = routeFacts(trunk, dead);
+      // A call that has moved hangs on the path that it has now, too.
+      const worse = carrier?.path.health.state;
+      return [worse === "suspect" || worse === "down" ? { ...facts, path_state: worse } : facts];
     });
     if (routes.length > 0) this.#feed({ type: "facts", routes });
+  }
+
+  /** What carries the answered call, where that is not the trunk that it was dialled over. */
+  #carrierOf(trunk: string): Trunk | undefined {
+    const answered = this.#answered;
+    const detour = answered?.trunk === trunk ? this.#context.trunks.detour(trunk) : undefined;
+    return detour?.path.id === answered?.path ? detour : undefined;
   }
 
   #perform(effect: AttemptsEffect, state: AttemptsState): void {
@@ -586,7 +598,7 @@ export class EmergencyCall implements OwnedCall {
 
   #announceDialAgain(trunkId: string): void {
     this.#media.announce(this.#callerSide, "dial-again", announcementCodec(this.#caller?.given ?? this.#resumedSdp));
-    const path = this.#context.trunks.get(trunkId)?.path.id ?? this.#answered?.path;
+    const path = this.#answered?.path ?? this.#context.trunks.get(trunkId)?.path.id;
     this.#context.log.error("an answered emergency call fell silent: its path is gone", { call: this.id, path });
     if (path !== undefined) this.#host.pathLost(path);
   }

@@ -68,6 +68,44 @@ describe("an answered 911 call whose path dies", () => {
     expect(world.events_of("emergency.ended")).toHaveLength(1);
   });
 
+  test("tells the caller to dial again when its new path dies too, and the redial leaves that one out", async () => {
+    const { world, cut } = await answered();
+    await cut();
+    world.verdict(world.wan, "up");
+    await world.advance(5000);
+    world.network.setPaths(BOX_LTE, DIRECT, { cut: "black-hole" });
+    world.direct.inDialogStatus = 403;
+    world.network.setPaths(BOX_LAN, DIRECT, { cut: "none" });
+    world.relay.silent.add("*");
+    world.verdict(world.ltePath, "down");
+    await world.advance(5000);
+    expect(world.relay.log.filter((line) => line.includes("dial-again"))).toHaveLength(1);
+    world.verdict(world.ltePath, "up");
+    const calls = world.direct.calls.length;
+    world.dial("911");
+    await world.advance(50);
+    expect(world.direct.calls).toHaveLength(calls + 1);
+  });
+
+  test.each([491, 500, 503])("asks again soon where its provider says %s", async (status) => {
+    const { world, cut } = await answered();
+    world.direct.inDialogStatus = status;
+    await cut();
+    expect(world.events_of("call.moved")).toEqual([]);
+    world.direct.inDialogStatus = 200;
+    await world.advance(800);
+    expect(world.events_of("call.moved")).toHaveLength(1);
+  });
+
+  test("asks again where the media process was not there", async () => {
+    const { world, cut } = await answered();
+    world.relay.connected = false;
+    await cut();
+    world.relay.connected = true;
+    await world.advance(800);
+    expect(world.events_of("call.moved")).toHaveLength(1);
+  });
+
   test("lets the PSAP hang up over LTE: the Contact leads there", async () => {
     const { world, cut } = await answered();
     await cut();

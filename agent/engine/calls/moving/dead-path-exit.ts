@@ -4,9 +4,12 @@ import type { Path } from "../../paths/path.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
 import type { Bridge, End } from "../bridge.ts";
 
-/** RFC 3261 §14.1: who met an offer of the other side tries again after a while; here soon, for nobody hears anything. */
-const GLARE_MS = 700;
-const GLARE_TRIES = 6;
+/**
+ * Who met an offer of the other side tries again after a while (RFC 3261 §14.1); so does who met a peer in trouble or had
+ * no ports. Here soon, for nobody hears anything.
+ */
+const AGAIN_MS = 700;
+const TRIES = 6;
 
 /** An answered call of the box's own, as far as its way out can die. */
 export interface ExitingCall {
@@ -70,9 +73,9 @@ export class DeadPathExit {
         return;
       }
       log.warn("an answered call of the box's own could not be moved", { to: to.id, status });
-      if (status !== 491 || tries >= GLARE_TRIES) return;
+      if ((status !== 491 && (status < 500 || status >= 600)) || tries >= TRIES) return;
       this.#timer?.cancel();
-      this.#timer = clock.after(GLARE_MS, () => this.#leave(tries + 1));
+      this.#timer = clock.after(AGAIN_MS, () => this.#leave(tries + 1));
     });
   }
 }
