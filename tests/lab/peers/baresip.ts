@@ -146,12 +146,12 @@ export class Baresip implements Telephone {
     await this.#command("answermode", mode);
   }
 
-  /** Starts it again with other extras in place of those before; resolves when it is registered. */
+  /** Starts it again with other extras in place of those before; resolves when it is registered, if it registers. */
   async restart(extras: BaresipExtras = {}): Promise<void> {
     await this.stop();
     this.#extras = extras;
     await this.start();
-    await this.registered(8000);
+    if (this.#options.registration !== undefined) await this.registered(8000);
   }
 
   /** Waits for a line that it prints; `from`: a mark of `printed`. */

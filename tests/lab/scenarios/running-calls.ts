@@ -305,6 +305,17 @@ async function challenged(lab: Lab): Promise<void> {
   });
 }
 
+/** Both insist on SRTP; who cannot decipher the other records noise. */
+async function secured(lab: Lab): Promise<void> {
+  const extras = { media_modules: ["srtp.so"], account: ["mediaenc=srtp-mand"] };
+  await Promise.all([lab.phones.baresip101, lab.remote.outside].map((phone) => phone.restart(extras)));
+  await callMoves(lab);
+  const offers = lab.captures.lte.messages.entries.filter(({ body }) =>
+    /^m=audio \d+ RTP\/SAVP/m.test(body.toString()),
+  );
+  expect(offers.length >= 2, "the move was not about SRTP");
+}
+
 /** Two phones of the site talk through the cloud, which dies: nothing is heard of it. */
 async function phoneToPhone(lab: Lab): Promise<void> {
   const { baresip101, baresip102 } = lab.phones;
@@ -484,6 +495,7 @@ export const runningCalls: readonly Scenario[] = [
   ),
   alone("call-moves-wan-returns", "the WAN returns in a moved call: it stays, and the far end can hang up", wanReturns),
   alone("call-moves-challenged", "the PBX wants a password for all in a call: the box has the phone's", challenged),
+  alone("call-moves-srtp", "the same with telephones that insist on SRTP: each still deciphers the other", secured),
   {
     ...alone(
       "911-moves",
