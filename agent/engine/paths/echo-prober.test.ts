@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Clock, every } from "../../base/clock.ts";
 import { ManualClock } from "../../base/manual-clock.ts";
@@ -129,6 +130,49 @@ describe("probes to a named echo responder on WAN", () => {
       expect(run.downs.length).toBeLessThanOrEqual(1);
       expect(run.state()).toBe("degraded");
     }
+  });
+
+  test("nor one that swings between 20 and 700 ms, slowly or fast, nor longer ones once they are known", () => {
+    for (const period_ms of [500, 2_000, 10_000, 60_000]) {
+      const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 20, seed: period_ms });
+      for (let t = 0; t < 600_000; t += period_ms) {
+        run.world.rtt_ms = run.world.rtt_ms === 20 ? 700 : 20;
+        run.clock.advance(period_ms);
+      }
+      expect(run.downs).toEqual([]);
+      run.world.rtt_ms = 20;
+      run.clock.advance(20_000);
+      for (const rtt_ms of [700, 20, 790, 20, 880, 20, 970]) {
+        run.world.rtt_ms = rtt_ms;
+        run.clock.advance(20_000);
+      }
+      expect(run.downs).toEqual([]);
+    }
+  });
+
+  test("at 40 % loss each way never declare a path dead in 10 hours, and a black hole there within 2 s", () => {
+    const run = simulate({ pace: WAN_ECHO, loss: 0.4, rtt_ms: 20, seed: 40 });
+    run.clock.advance(36_000_000);
+    expect(run.downs).toEqual([]);
+    run.world.cut = true;
+    run.clock.advance(2_000);
+    expect(run.downs).toHaveLength(1);
+  });
+
+  test("whatever the round trips are, the next timer lies ahead", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.01, max: 1_500, noNaN: true }), { minLength: 1, maxLength: 60 }),
+        (rtts) => {
+          const run = simulate({ pace: WAN_ECHO, loss: 0, rtt_ms: 20, seed: 1 });
+          for (const rtt_ms of rtts) {
+            run.world.rtt_ms = rtt_ms;
+            run.clock.advance(500);
+          }
+          expect(run.world.sent).toBeLessThan(rtts.length * 60);
+        },
+      ),
+    );
   });
 
   test("a satellite's 700 ms make a path degraded, not suspect again and again", () => {

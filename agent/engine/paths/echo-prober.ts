@@ -9,9 +9,10 @@ import type { Clock, Timer } from "../../base/clock.ts";
  * is followed by 18 more is 0.36^18 = 1e-8, so 9e-6 false verdicts in ten minutes (one in about 19,000 hours); at 5 %
  * it is 234 * 0.0975^18, about 1e-16. Real loss comes in runs: the 19 probes spread over at least 0.6 s outlast those.
  * Time to the verdict, worst case: 250 (the cut follows an answer) + timeout + 17 * 25 + timeout; the timeout is
- * max(100 ms, smoothed round trip + 4 deviations + 50 ms), so 875 ms at short and about 950 ms at 80 ms round trip.
- * A full uplink may hold packets back from one to the next: a round trip that jumps is not taken for death as long as
- * the first late answer comes before the verdict, 625 ms after its question.
+ * max(100 ms, smoothed round trip + 4 deviations + 50 ms), and no verdict sooner than 725 ms after the first question
+ * that was missed: 975 ms at round trips up to 80 ms. A full uplink may hold packets back from one to the next, and a
+ * round trip that jumps to 700 ms is not death. One that was longer lately, late answers included, is waited for so long.
+ * Where more is lost, a burst is longer: as many as leave 1e-8 to chance, 41 at 40 % each way.
  * On LTE, where data costs and a sleeping radio needs up to 2 s to wake, probes are 15 to 30 s apart, and a miss sets
  * off 12 at 200 ms with a timeout of 1 s: 3.2 s after the first evidence.
  */
@@ -62,6 +63,16 @@ const STALL_GRACE_MS = 20;
 const LOSS_WINDOW = 120;
 const LOSS_MINIMUM = 20;
 const UNKNOWN_RTT_TIMEOUT_MS = 250;
+/** So long after the first missed question nothing is said of death; longer where it has lately taken longer, to a limit. */
+const PATIENCE_MS = [725, 2_000] as const;
+/** What the slowest answer was is remembered so long; beside it a path is given this much. */
+const SLOWEST_MEMORY_MS = 600_000;
+const SLACK_MS = 100;
+/** The chance that all of a burst is lost by ordinary loss, and how much longer than usual a burst may be for it. */
+const CHANCE = 1e-8;
+const BURST_STRETCH = 2.5;
+/** An answer so much later than its time is a sign of life still. */
+const LATE_MS = 2_000;
 
 interface Outstanding {
   readonly target: number;
@@ -100,6 +111,8 @@ export class EchoProber {
   #turn = 0;
   #srtt: number | undefined;
   #rttvar = 0;
+  #slowest = { rtt_ms: 0, at_ms: Number.NEGATIVE_INFINITY };
+  #patientUntil_ms = Number.NEGATIVE_INFINITY;
   #running = false;
 
   constructor(clock: Clock, pace: ProbePace, targets: number, ports: ProberPorts) {
@@ -147,7 +160,7 @@ export class EchoProber {
   burst(urgent: boolean): void {
     if (!this.#running) return;
     if (this.#burstLeft === 0 && this.#nextBurst_ms === undefined) {
-      this.#burstLeft = this.#pace.burst;
+      this.#burstLeft = this.#burstLength;
       this.#burstSent = 0;
     }
     if (urgent) {
@@ -182,7 +195,23 @@ export class EchoProber {
     this.#outstanding.delete(id);
   }
 
+  /** Who loses much is asked more often before silence means something. */
+  get #burstLength(): number {
+    const { burst } = this.#pace;
+    const lost = (this.loss_percent ?? 0) / 100;
+    const wanted = lost <= 0 ? 0 : lost >= 1 ? Number.POSITIVE_INFINITY : Math.log(CHANCE) / Math.log(lost);
+    return Math.min(Math.max(burst, Math.ceil(wanted)), Math.ceil(burst * BURST_STRETCH));
+  }
+
+  get #patience_ms(): number {
+    const [least, most] = PATIENCE_MS;
+    return Math.min(Math.max(least, this.#slowest.rtt_ms + SLACK_MS), most);
+  }
+
   #measure(rtt: number): void {
+    const now = this.#clock.now();
+    const { rtt_ms, at_ms } = this.#slowest;
+    if (rtt >= rtt_ms || now - at_ms > SLOWEST_MEMORY_MS) this.#slowest = { rtt_ms: rtt, at_ms: now };
     // RFC 6298 §2.
     if (this.#srtt === undefined) {
       this.#srtt = rtt;
@@ -223,8 +252,8 @@ export class EchoProber {
     const timeout = this.timeout_ms;
     const missed: Outstanding[] = [];
     for (const [id, probe] of this.#outstanding) {
-      const age = now - probe.sent_ms;
-      if (!probe.missed && age >= timeout) {
+      // As #arm reckons: a difference rounds otherwise than a sum, and the timer would fire at this moment for ever.
+      if (!probe.missed && now >= probe.sent_ms + timeout) {
         probe.missed = true;
         if (!probe.burst) {
           this.#count(false);
@@ -232,11 +261,15 @@ export class EchoProber {
         }
       }
       // Kept for a late answer, which is a sign of life too.
-      if (age >= timeout + 2_000) this.#outstanding.delete(id);
+      if (now >= probe.sent_ms + timeout + LATE_MS) this.#outstanding.delete(id);
     }
-    for (const probe of missed) this.#ports.silent(probe.target, probe.sent_ms);
+    for (const probe of missed) {
+      this.#patientUntil_ms = Math.max(this.#patientUntil_ms, probe.sent_ms + this.#patience_ms);
+      this.#ports.silent(probe.target, probe.sent_ms);
+    }
     if (this.#nextBurst_ms === undefined || this.#burstLeft > 0) return;
     for (const probe of this.#outstanding.values()) if (probe.burst && !probe.missed) return;
+    if (now < this.#patientUntil_ms) return;
     this.#nextBurst_ms = undefined;
     this.#ports.burstOver(this.#burstSent);
   }
@@ -253,9 +286,12 @@ export class EchoProber {
     const armed_ms = this.#clock.now();
     let at = this.#nextQuiet_ms;
     if (this.#nextBurst_ms !== undefined && this.#burstLeft > 0) at = Math.min(at, this.#nextBurst_ms);
+    if (this.#nextBurst_ms !== undefined && this.#burstLeft === 0 && this.#patientUntil_ms > armed_ms) {
+      at = Math.min(at, this.#patientUntil_ms);
+    }
     const timeout = this.timeout_ms;
     for (const probe of this.#outstanding.values()) {
-      const judged_ms = probe.sent_ms + timeout + (probe.missed ? 2_000 : 0);
+      const judged_ms = probe.sent_ms + timeout + (probe.missed ? LATE_MS : 0);
       at = Math.min(at, Math.max(judged_ms, this.#grace_ms));
     }
     // What fell due while the process stood still is due now: only this timer's own lateness is a stall.

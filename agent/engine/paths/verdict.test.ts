@@ -159,6 +159,16 @@ describe("a path", () => {
     expect(bench.states.at(-1)).toEqual([51_000, "up"]);
   });
 
+  test("a lapse that only one witness can tell of starts it anew too", () => {
+    const bench = new Bench().at(5, alive(dns, 1)).at(100, link(false)).at(1_000, link(true));
+    bench.at(2_000, alive(dns, 1_980));
+    for (let t = 7_000; t <= 300_000; t += 5_000) bench.at(t, silent(dns, t - 1_000));
+    bench.at(301_000, alive(dns, 300_980)).at(302_000, alive(dns, 301_980));
+    expect(bench.state).toBe("down");
+    for (let t = 306_000; t <= 331_000; t += 5_000) bench.at(t, alive(dns, t - 20));
+    expect(bench.state).toBe("up");
+  });
+
   test("that is down is asked again every minute, unless it has no link", () => {
     const bench = new Bench()
       .at(5, alive(echo, 1))
@@ -195,8 +205,17 @@ describe("a path", () => {
     const quality = (loss_percent: number) => ({ kind: "quality" as const, loss_percent, rtt_ms: 20 });
     const bench = new Bench().at(5, alive(echo, 1)).at(10, quality(19)).at(11, quality(20)).at(12, quality(13));
     expect(bench.state).toBe("degraded");
-    bench.at(13, quality(11));
+    bench.at(13, quality(11)).at(10_012, quality(11));
+    expect(bench.state).toBe("degraded");
+    bench.at(10_013, quality(11));
     expect(bench.states.map(([, state]) => state)).toEqual(["up", "degraded", "up"]);
+  });
+
+  test("stays degraded while it swings, and does not flicker", () => {
+    const rtt = (rtt_ms: number) => ({ kind: "quality" as const, loss_percent: 0, rtt_ms });
+    const bench = new Bench().at(5, alive(echo, 1));
+    for (let t = 1_000; t < 600_000; t += 1_000) bench.at(t, alive(echo, t - 20), rtt(t % 4_000 < 2_000 ? 500 : 250));
+    expect(bench.states.map(([, state]) => state)).toEqual(["up", "degraded"]);
   });
 
   test("that was down is not degraded by what was lost meanwhile", () => {
@@ -222,7 +241,7 @@ describe("a path", () => {
     });
     bench.at(11, quality(30, "no sound came back in 2 calls")).at(12, quality(30));
     expect(bench.state).toBe("degraded");
-    bench.at(13, quality(0));
+    bench.at(13, quality(0)).at(10_013, quality(0));
     expect(bench.states.map(([, state]) => state)).toEqual(["up", "degraded", "up"]);
   });
 

@@ -78,6 +78,8 @@ export interface Verdict {
   readonly returned_ms: number | undefined;
   /** Loses or delays too much. */
   readonly poor: boolean;
+  /** While poor: since when it no longer loses or delays too much. */
+  readonly calm_since_ms: number | undefined;
   /** SIP passes and sound does not. */
   readonly dead_media: boolean;
   readonly rtt_ms: number | undefined;
@@ -147,6 +149,8 @@ type Step = Transition<Verdict, VerdictEffect>;
 /** Silences while others spoke before a decisive witness is no longer believed, and answers until it is again. */
 const BLAMES = 3;
 const REGAIN = 20;
+/** A path that was poor has been good so long before it is called good: what swings does not flicker. */
+const CALM_MS = 10_000;
 /** A witness counts as one for so long after it last spoke. */
 const WITNESS_MEMORY_MS = 600_000;
 const EVIDENCE_LIMIT = 16;
@@ -169,6 +173,7 @@ export function initialVerdict(at_ms: number): Verdict {
     flaps: 0,
     returned_ms: undefined,
     poor: false,
+    calm_since_ms: undefined,
     dead_media: false,
     rtt_ms: undefined,
   };
@@ -372,9 +377,11 @@ function onQuality(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
   if (verdict.state === "down") return go(verdict);
   const over = (value: number | undefined, [enter, leave]: readonly [number, number]) =>
     value !== undefined && value >= (verdict.poor ? leave : enter);
-  const poor = over(input.loss_percent, rules.degraded_loss_percent) || over(input.rtt_ms, rules.degraded_rtt_ms);
+  const bad = over(input.loss_percent, rules.degraded_loss_percent) || over(input.rtt_ms, rules.degraded_rtt_ms);
+  const calm_since_ms = bad || !verdict.poor ? undefined : (verdict.calm_since_ms ?? input.at_ms);
+  const poor = bad || (calm_since_ms !== undefined && input.at_ms - calm_since_ms < CALM_MS);
   const dead_media = input.dead_media !== undefined;
-  let next: Verdict = { ...verdict, poor, dead_media, rtt_ms: input.rtt_ms };
+  let next: Verdict = { ...verdict, poor, calm_since_ms, dead_media, rtt_ms: input.rtt_ms };
   if (dead_media !== verdict.dead_media) {
     const detail = input.dead_media ?? "sound passes again, or nobody tried lately";
     next = noted(next, "media", "media", dead_media ? "bad" : "unknown", detail, input.at_wall);
@@ -397,6 +404,8 @@ function onTimeout(rules: VerdictRules, verdict: Verdict, input: VerdictInput & 
       return enter(because(verdict, verdict.episode, input.at_wall), "suspect", at_ms);
     case "confirm": {
       if (verdict.episode === undefined) return go(verdict);
+      // What is down comes back by an unbroken hold-down: there one voice that fails is enough.
+      if (verdict.state === "down") return down(rules, verdict, at_ms);
       // Only who was asked can be missed: the probes of a trunk are capped.
       const { unanswered: asked } = verdict.episode;
       const heard = [...verdict.witnesses].flatMap(([name, witness]) =>
@@ -443,6 +452,7 @@ function down(rules: VerdictRules, verdict: Verdict, at_ms: number): Step {
     condemned: undefined,
     good_since_ms: undefined,
     poor: false,
+    calm_since_ms: undefined,
     dead_media: false,
   };
   if (verdict.state === "down") return go(next, ...quiet);

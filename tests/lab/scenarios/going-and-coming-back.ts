@@ -131,9 +131,9 @@ async function degraded(lab: Lab): Promise<void> {
     await because("up", undefined, 10_000);
     await hangUp(baresip101, outside);
   });
-  await lab.step("round trips grow to 600 ms from one packet to the next: degraded, never down", async () => {
+  await lab.step("round trips grow to 700 ms from one packet to the next: degraded, never down", async () => {
     const mark = lab.broker.messages.mark;
-    await lab.cuts.delay(600);
+    await lab.cuts.delay(700);
     await because("degraded", "echo", 20_000);
     await lab.cuts.delay(0);
     await because("up", undefined, 60_000);
@@ -170,7 +170,7 @@ export const goingAndComingBack: readonly Scenario[] = [
   },
   {
     name: "degraded-paths",
-    summary: "dead media, 600 ms of delay and 30 % loss make the WAN degraded, with the evidence named, and never down",
+    summary: "dead media, 700 ms of delay and 30 % loss make the WAN degraded, with the evidence named, and never down",
     layout: { box: "one-armed", telephones: "box", box_running: true },
     deadline_ms: 240_000,
     run: degraded,
