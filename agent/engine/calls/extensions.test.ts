@@ -137,7 +137,7 @@ const INSIDE: readonly Exchange[] = [
 ];
 
 /** What hops change by right. */
-const HOP = new Set(["Via", "Max-Forwards", "Record-Route", "Route", "Content-Length", "Content-Type"]);
+const HOP = new Set(["Via", "Max-Forwards", "Record-Route", "Route", "Content-Length"]);
 
 function plain({ headers, body }: SipMessage): unknown {
   return { headers: headers.filter(({ name }) => !HOP.has(canonicalName(name))), body: Buffer.from(body).toString() };

@@ -4,10 +4,11 @@ import type { UasAbilities } from "../../sip/core/uas-inspection.ts";
 import { type Accept2xx, startAccept2xx } from "../../sip/dialogs/accept-2xx.ts";
 import { fromUas } from "../../sip/dialogs/dialog.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { header, headerList, setHeader } from "../../sip/messages/headers.ts";
+import { cseqOf, header, headerList, setHeader } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
+import { parseDecimal } from "../../sip/messages/syntax.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { inBrackets } from "../../sip/transport/ip-address.ts";
@@ -108,8 +109,12 @@ export class IncomingInvite {
 
   /** A PRACK for a provisional of ours (RFC 3262 §3). */
   prack(tx: ServerTransaction): void {
-    const rseq = Number((header(tx.request, "RAck") ?? "").split(/\s+/)[0]);
-    const matches = this.#unacknowledged !== undefined && this.#unacknowledged.rseq === rseq;
+    const [rseq = "", seq = "", method] = (header(tx.request, "RAck") ?? "").split(/[ \t]+/);
+    const matches =
+      this.#unacknowledged !== undefined &&
+      parseDecimal(rseq, 2 ** 32 - 1) === this.#unacknowledged.rseq &&
+      parseDecimal(seq, 2 ** 31 - 1) === cseqOf(this.request)?.seq &&
+      method === "INVITE";
     if (matches) this.#settled();
     tx.respond(buildResponse(tx.request, matches ? 200 : 481, { toTag: this.#tag }));
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../base/manual-clock.ts";
 import { startAccept2xx } from "../dialogs/accept-2xx.ts";
 import { buildRequest, buildResponse } from "../messages/build.ts";
-import { header, headerValues, removeHeader } from "../messages/headers.ts";
+import { header, headerValues, removeHeader, setHeader } from "../messages/headers.ts";
 import type { SipRequest, SipResponse } from "../messages/message.ts";
 import type { TransportError } from "../transport/flow.ts";
 import { MemoryNetwork } from "../transport/memory-network.ts";
@@ -190,7 +190,7 @@ describe("INVITE client", () => {
     expect([clock.pending, alice.size.clients, bob.size.servers]).toEqual([0, 0, 0]);
   });
 
-  test("the message given is left as it was", async () => {
+  test("the message given is left as it was; what goes out asks for rport (RFC 3581 §3) under a branch of its own", async () => {
     const { alice, toBob } = await pair();
     const invite = request("INVITE");
     const before = JSON.stringify(invite.headers);
@@ -215,6 +215,31 @@ describe("INVITE client", () => {
     server.respond(response);
     clock.advance(1);
     expect([seen.final, strays]).toEqual([[], [200]]);
+  });
+
+  test("a response counts for the request whose branch and method it bears, and for no other (§17.1.3)", async () => {
+    const { clock, alice, bobTransport, toBob, transactions } = await pair();
+    const [invite, options] = [watcher(), watcher()];
+    const strays: string[] = [];
+    alice.onStrayResponse((response) => void strays.push(header(response, "CSeq") ?? ""));
+    alice.request(request("INVITE"), toBob, invite.handlers);
+    alice.request(request("OPTIONS"), toBob, options.handlers);
+    clock.advance(1);
+    const [first, second] = transactions;
+    if (first === undefined || second === undefined) throw new Error("not both have arrived");
+    const send = (status: number, of: ServerTransaction, changes: Readonly<Record<string, string>>) => {
+      const response = buildResponse(of.request, status);
+      for (const [name, value] of Object.entries(changes)) setHeader(response, name, value);
+      bobTransport.send(of.flow, response);
+      clock.advance(1);
+    };
+    send(480, first, { CSeq: "1 OPTIONS" });
+    send(481, second, { CSeq: "1 INVITE" });
+    send(482, second, { Via: (header(second.request, "Via") ?? "").replace(/branch=z9hG4bK./, "branch=z9hG4bK") });
+    expect([strays, invite.final, options.final]).toEqual([["1 OPTIONS", "1 INVITE", "1 OPTIONS"], [], []]);
+    send(200, second, {});
+    send(486, first, {});
+    expect([invite.final, options.final]).toEqual([[486], [200]]);
   });
 
   test("an abandoned transaction sends and tells nothing more, and a late response is a stray one", async () => {
