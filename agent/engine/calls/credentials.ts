@@ -61,3 +61,9 @@ function candidates(
     return ha1 === undefined ? [] : [{ challenge, username: extension.username, secret: { ha1 } }];
   });
 }
+
+/** The answer to the last challenge was right, its nonce has only expired: worth one more (RFC 7616 §3.3). */
+export function isStale(response: SipResponse): boolean {
+  const values = headerValues(response, response.status === 407 ? "Proxy-Authenticate" : "WWW-Authenticate");
+  return values.some((value) => parseChallenge(value)?.stale === true);
+}

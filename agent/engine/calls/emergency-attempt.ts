@@ -3,14 +3,14 @@ import { header, headerValues } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import type { Flow } from "../../sip/transport/flow.ts";
 import { responseWindow } from "../emergency/attempt-timing.ts";
-import type { AttemptsInput } from "../emergency/attempts-state.ts";
+import type { AttemptsInput, Challenged } from "../emergency/attempts-state.ts";
 import type { EmergencyTarget } from "../emergency/classify.ts";
 import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { ResolvedLocation } from "../emergency/location.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import type { CallsContext } from "./call-context.ts";
 import { type CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
-import { answererFor } from "./credentials.ts";
+import { answererFor, isStale } from "./credentials.ts";
 import type { Leg } from "./leg.ts";
 import { OutgoingInvite } from "./outgoing-invite.ts";
 import { type CallerIdentity, newCallId, trunkInvite } from "./trunk-invite.ts";
@@ -230,10 +230,10 @@ export class EmergencyAttempt {
     });
   }
 
-  #whoAnswers(response: SipResponse): "box" | "caller" | undefined {
+  #whoAnswers(response: SipResponse): Challenged | undefined {
     if (response.status !== 401 && response.status !== 407) return undefined;
     this.#challenge = response;
-    if (this.#invite.credentials(response) !== undefined) return "box";
+    if (this.#invite.credentials(response) !== undefined) return isStale(response) ? "stale" : "box";
     // A trunk's challenge is none of the phone's business; its PBX's is.
     return this.trunk.kind === "pbx" ? "caller" : undefined;
   }

@@ -164,7 +164,7 @@ export class EmergencyCall implements OwnedCall {
             phase: "answered",
             hedged: false,
             location: true,
-            authenticated: true,
+            proofs: 1,
           },
         ],
         bridged: { attempt: 1, fork },

@@ -11,11 +11,14 @@ import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import type { CallsContext } from "./call-context.ts";
 import { type CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
-import { answererFor } from "./credentials.ts";
+import { answererFor, isStale } from "./credentials.ts";
 import { ALLOW, sdpContent } from "./incoming-invite.ts";
 import type { Leg } from "./leg.ts";
 import { OutgoingInvite } from "./outgoing-invite.ts";
 import { newCallId, trunkInvite } from "./trunk-invite.ts";
+
+/** How often a leg proves itself: once, and again where the nonce went stale meanwhile. */
+const PROOFS = 3;
 
 /** Somebody to ring. */
 export type RingTarget =
@@ -65,6 +68,7 @@ export class RingLeg {
   #invite: OutgoingInvite | undefined;
   #cseq = 0;
   #credentials: Header | undefined;
+  #proofs = 0;
   #responded = false;
   #window: Timer | undefined;
 
@@ -193,7 +197,9 @@ export class RingLeg {
   #refused(invite: OutgoingInvite, flow: Flow, response: SipResponse): void {
     this.#firstResponse(response.status);
     const challenged = response.status === 401 || response.status === 407;
-    if (challenged && this.#credentials === undefined && this.state === "ringing") {
+    const worthIt = this.#proofs === 0 || (this.#proofs < PROOFS && isStale(response));
+    if (challenged && worthIt && this.state === "ringing") {
+      this.#proofs++;
       this.#credentials = invite.credentials(response);
       if (this.#credentials !== undefined) {
         void this.#send(invite, flow);

@@ -10,8 +10,8 @@ export interface Attempt {
   readonly hedged: boolean;
   /** Location goes with it. */
   readonly location: boolean;
-  /** Credentials have been given once. */
-  readonly authenticated: boolean;
+  /** So many times it was sent with credentials. */
+  readonly proofs: number;
 }
 
 export type AttemptPhase =
@@ -55,6 +55,8 @@ export interface AttemptsState {
   readonly path_lost: "no" | "suspected" | "announced";
 }
 
+export type Challenged = "box" | "stale" | "caller";
+
 export type AttemptTimer = "no_response" | "ring" | "progress" | "round" | "path_lost" | "challenge";
 
 export type AttemptsInput =
@@ -68,12 +70,15 @@ export type AttemptsInput =
     }
   /** A 2xx. `fork` is its To-tag: a proxy on the way may bring several. */
   | { readonly type: "answer"; readonly attempt: number; readonly fork: string }
-  /** A final response other than 2xx; `challenge`: who can answer its 401 or 407, if it is one. */
+  /**
+   * A final response other than 2xx; `challenge`: who can answer its 401 or 407, if it is one. `stale`: the box can, and the
+   * answer that it gave was right but for a nonce that had expired.
+   */
   | {
       readonly type: "refusal";
       readonly attempt: number;
       readonly status: number;
-      readonly challenge: "box" | "caller" | undefined;
+      readonly challenge: Challenged | undefined;
     }
   | { readonly type: "send_error"; readonly attempt: number }
   /** The transaction ended without a final response. */

@@ -45,7 +45,7 @@ export function begin(state: AttemptsState, route: RouteFacts, credentials: bool
     phase: "trying",
     hedged: false,
     location: !state.without_location.includes(route.trunk),
-    authenticated: credentials,
+    proofs: credentials ? 1 : 0,
   };
   const { window_ms, retransmit_at_ms } = responseWindow(route);
   const next: AttemptsState = {

@@ -8,6 +8,7 @@ import {
   type AttemptsInput,
   type AttemptsState,
   attemptsOf,
+  type Challenged,
   finished,
   ROUNDS,
 } from "./attempts-state.ts";
@@ -49,7 +50,7 @@ class Run {
   ring(attempt: number, status = 180, early_media = false): this {
     return this.feed({ type: "provisional", attempt, status, early_media });
   }
-  refuse(attempt: number, status: number, challenge?: "box" | "caller"): this {
+  refuse(attempt: number, status: number, challenge?: Challenged): this {
     return this.feed({ type: "refusal", attempt, status, challenge });
   }
   timer(timer: Extract<AttemptsInput, { type: "timer" }>["timer"], attempt = 0): this {
@@ -245,6 +246,15 @@ describe("a final response other than 2xx", () => {
     expect(run.refuse(1, 407, "box").started).toEqual(["wan", "lte"]);
   });
 
+  test("a nonce that went stale is answered anew, but not for ever", () => {
+    const run = new Run(route("wan"), route("lte"))
+      .refuse(1, 401, "box")
+      .refuse(1, 401, "stale")
+      .refuse(1, 401, "stale");
+    expect(run.started).toEqual(["wan"]);
+    expect(run.refuse(1, 401, "stale").started).toEqual(["wan", "lte"]);
+  });
+
   test("a challenge for the caller is relayed only when no other attempt lives; the call survives it", () => {
     const run = new Run(route("pbx"), route("lte")).refuse(1, 407, "caller");
     expect(run.started).toEqual(["pbx", "lte"]);
@@ -373,7 +383,7 @@ describe("whatever happens in whatever order", () => {
       type: fc.constant("refusal" as const),
       attempt,
       status: fc.constantFrom(302, 401, 407, 415, 424, 486, 487, 503, 603),
-      challenge: fc.constantFrom("box" as const, "caller" as const, undefined),
+      challenge: fc.constantFrom("box" as const, "stale" as const, "caller" as const, undefined),
     }),
     fc.record({ type: fc.constant("send_error" as const), attempt }),
     fc.record({ type: fc.constant("timeout" as const), attempt }),

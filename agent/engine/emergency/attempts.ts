@@ -8,6 +8,7 @@ import {
   type AttemptsInput,
   type AttemptsState,
   type AttemptTimer,
+  type Challenged,
   ROUNDS,
 } from "./attempts-state.ts";
 import {
@@ -27,6 +28,8 @@ import {
 
 /** How long a challenged caller may take to come back. */
 export const CHALLENGE_MS = 32_000;
+/** How often one attempt proves itself: once, and again where the nonce went stale meanwhile. */
+const PROOFS = 3;
 /** 424 Bad Location Information (RFC 6442 §4.2): the same route at once without it. */
 const BAD_LOCATION = 424;
 /** Refusals that a body of two parts may cause: in the next round this route gets the call without location. */
@@ -158,15 +161,11 @@ function answer(state: AttemptsState, attempt: Attempt, fork: string): Step {
   );
 }
 
-function refusal(
-  state: AttemptsState,
-  attempt: Attempt,
-  status: number,
-  challenge: "box" | "caller" | undefined,
-): Step {
+function refusal(state: AttemptsState, attempt: Attempt, status: number, challenge: Challenged | undefined): Step {
   if (!isAlive(attempt)) return failed(state, attempt, "refused", status);
-  if (challenge === "box" && !attempt.authenticated) {
-    return again(change(state, attempt, { authenticated: true }), attempt.id, status);
+  const { proofs } = attempt;
+  if ((challenge === "box" && proofs === 0) || (challenge === "stale" && proofs < PROOFS)) {
+    return again(change(state, attempt, { proofs: proofs + 1 }), attempt.id, status);
   }
   if (status === BAD_LOCATION && attempt.location) {
     const without = { ...state, without_location: [...state.without_location, attempt.trunk] };
@@ -198,7 +197,7 @@ function again(state: AttemptsState, id: number, status: number): Step {
       attempt: id,
       trunk: attempt.trunk,
       location: attempt.location,
-      credentials: attempt.authenticated,
+      credentials: attempt.proofs > 0,
       retransmit_at_ms,
     },
     { type: "arm", timer: "no_response", attempt: id, after_ms: window_ms },

@@ -1,6 +1,7 @@
 /** What every 911 call must have been, whatever its carriers did: judged by what was on the wire and what the NOC got. */
 import type { EventData } from "../../../agent/base/events.ts";
 import { cellular, hosts, lan } from "../addresses.ts";
+import { CARRIER_RING_DEADLINE_MS } from "../box/site-file.ts";
 import type { Capture } from "../capture/capture.ts";
 import { bodyParts, cseqMethod, header, headers, type SeenMessage } from "../capture/sip.ts";
 import type { Lab } from "../lab.ts";
@@ -9,6 +10,10 @@ import { eventsAtNoc, locationSent, nocEvent, rooms } from "../story.ts";
 
 /** From the word that makes a leg one too many to the box's own word that ends it. */
 const RELEASED_WITHIN_MS = 200;
+/** From the word that ends an attempt, or from its deadline, to the next attempt's INVITE. */
+const NEXT_MS = 200;
+/** From an INVITE that nobody responds to, to the next attempt's: the design's figure for a round trip under 20 ms. */
+const NEXT_WITHOUT_WORD_MS = 300 + NEXT_MS;
 
 export type Way = "carrier" | "lte-trunk" | "cloud";
 
@@ -125,6 +130,7 @@ export async function judge(
     saneReasons(leg, answered_at);
     cancelledInOrder(leg);
   }
+  if ((expected.refused_with ?? []).length === 0) inTime(lab, legsSince(lab, since));
   return legs;
 }
 
@@ -211,6 +217,30 @@ function saneReasons(leg: SeenLeg, answered_at: number | undefined): void {
       `the CANCEL by ${leg.way} says ${reason ?? "no reason"}, and the call was ${elsewhere ? "" : "not "}answered elsewhere`,
     );
   }
+}
+
+/**
+ * Each attempt left in time after what the one before it had come to: at once after a refusal, when its deadline had passed
+ * after a word that is none yet, and soon after an INVITE without any response. Ringing is waited for.
+ */
+function inTime(lab: Lab, legs: readonly SeenLeg[]): void {
+  const left = (leg: SeenLeg): number => leg.sent.find(isEmergency)?.at ?? 0;
+  const inOrder = [...legs].sort((a, b) => left(a) - left(b));
+  inOrder.slice(1).forEach((leg, i) => {
+    const before = inOrder[i];
+    const word = before?.came.findLast((message) => cseqMethod(message) === "INVITE" && message.at <= left(leg));
+    const { status = 0 } = word ?? {};
+    if (before === undefined || status === 180 || status === 200) return;
+    const limit_ms =
+      word === undefined ? NEXT_WITHOUT_WORD_MS : NEXT_MS + (status < 200 ? CARRIER_RING_DEADLINE_MS : 0);
+    const after_ms = left(leg) - (word?.at ?? left(before));
+    lab.measure("next_attempt_ms", after_ms);
+    const what = word === undefined ? "the INVITE" : `the ${status}`;
+    expect(
+      after_ms <= limit_ms,
+      `the attempt by ${leg.way} left ${after_ms.toFixed(0)} ms after ${what} by ${before.way}`,
+    );
+  });
 }
 
 /** RFC 3261 §9.1: an INVITE is cancelled only after a provisional response to it. */
