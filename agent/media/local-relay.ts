@@ -155,7 +155,9 @@ export class LocalRelay implements Relay {
     if (sound.kind === "announcement") {
       const samples = this.#options.announcements.get(sound.name);
       if (samples === undefined) refuse(`there is no announcement "${sound.name}"`);
-      return sampleFrames(samples, payload_type);
+      const { again_after_ms } = sound;
+      if (again_after_ms !== undefined && !(again_after_ms >= 0)) refuse("a pause is not negative");
+      return sampleFrames(samples, payload_type, again_after_ms);
     }
     const { frequencies_hz, on_ms, off_ms, repeat } = sound;
     if (frequencies_hz.length === 0 || frequencies_hz.length > MAX_FREQUENCIES) refuse("a tone has 1–8 frequencies");

@@ -29,6 +29,14 @@ describe("playback", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("an announcement is said again after a pause", () => {
+    const next = sampleFrames(new Int16Array(200).fill(8000), PCMU, 40);
+    const frame = new Uint8Array(160);
+    const heard = Array.from({ length: 10 }, () => next(frame) && (decodeG711(PCMU, frame)[0] ?? 0) > 4000);
+    expect(heard).toEqual([true, true, false, false, true, true, false, false, true, true]);
+    expect(sampleFrames(new Int16Array(0), PCMU, 40)(frame)).toBe(false);
+  });
+
   test("a short stall is made good at once and gathers no drift", () => {
     const stalled = stall(70);
     expect(stalled.frames).toEqual([

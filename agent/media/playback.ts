@@ -21,11 +21,16 @@ export function toneFrames(sound: Extract<Sound, { kind: "tone" }>, payload_type
   };
 }
 
-/** The last frame is filled up with silence. */
-export function sampleFrames(samples: Int16Array, payload_type: G711PayloadType): FrameSource {
+/**
+ * The last frame is filled up with silence. With `again_after_ms` it begins anew after so much silence, without end;
+ * 0 samples are over at once in either case.
+ */
+export function sampleFrames(samples: Int16Array, payload_type: G711PayloadType, again_after_ms?: number): FrameSource {
+  const pause = again_after_ms === undefined ? 0 : Math.ceil(again_after_ms / FRAME_MS) * FRAME_SAMPLES;
   let position = 0;
   return (into) => {
-    if (position >= samples.length) return false;
+    if (again_after_ms !== undefined && position >= samples.length + pause) position = 0;
+    if (samples.length === 0 || (again_after_ms === undefined && position >= samples.length)) return false;
     into.fill(SILENCE[payload_type]);
     encodeG711(payload_type, samples.subarray(position, position + FRAME_SAMPLES), into);
     position += FRAME_SAMPLES;

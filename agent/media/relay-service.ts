@@ -62,8 +62,8 @@ function isPeer(value: unknown): value is RemotePeer {
 function isPlayback(value: unknown): value is Playback {
   if (!isObject(value) || !isObject(value.sound)) return false;
   if (value.payload_type !== 0 && value.payload_type !== 8) return false;
-  const { kind, name, frequencies_hz, on_ms, off_ms, repeat } = value.sound;
-  if (kind === "announcement") return isId(name);
+  const { kind, name, frequencies_hz, on_ms, off_ms, repeat, again_after_ms } = value.sound;
+  if (kind === "announcement") return isId(name) && (again_after_ms === undefined || isNumber(again_after_ms));
   return kind === "tone" && Array.isArray(frequencies_hz) && [...frequencies_hz, on_ms, off_ms, repeat].every(isNumber);
 }
 

@@ -59,8 +59,8 @@ export type Sound =
       /** How many cycles of on and off; {@link UNTIL_STOPPED} has no end. */
       readonly repeat: number;
     }
-  /** A named announcement shipped with the relay. */
-  | { readonly kind: "announcement"; readonly name: string };
+  /** A named announcement shipped with the relay; said once or, with `again_after_ms` of silence between, until stopped. */
+  | { readonly kind: "announcement"; readonly name: string; readonly again_after_ms?: number };
 
 /** `repeat` of a tone that plays until it is stopped. */
 export const UNTIL_STOPPED = 0;
@@ -85,6 +85,10 @@ export const ANNOUNCEMENTS = {
     duration_ms: 8578,
   },
   "dial-again": { text: "Your call was interrupted. Please hang up, and dial again.", duration_ms: 4900 },
+  "being-reconnected": {
+    text: "Your call was interrupted. It is being reconnected. You can stay on the line, or hang up.",
+    duration_ms: 6918,
+  },
 } as const;
 
 export type AnnouncementName = keyof typeof ANNOUNCEMENTS;

@@ -12,6 +12,9 @@ import { agreedOn, type Spoken, speaksAlike, spokenIn } from "./moving/spoken.ts
 /** A call waits no longer than this for the media process, and then goes on without it. */
 export const MEDIA_PATIENCE_MS = 150;
 
+/** What somebody hears whose far end is cut off: that he is held, and what he can do. */
+export const HELD = { kind: "announcement", name: "being-reconnected", again_after_ms: 15_000 } as const;
+
 /** One leg's sound as the box holds it: the local ports its peer sends to. */
 export interface MediaSide {
   /** Unique within the call, stable over restarts: it names the relay's endpoints. */
@@ -148,6 +151,18 @@ export class CallMedia {
     if (side.ports[0] === undefined) return;
     const id = this.#id(side, 0);
     this.#try("play", () => this.#context.relay.play(id, { payload_type, sound: { kind: "announcement", name } }));
+  }
+
+  /** Tells a leg that its far end is away for now, until {@link hush}. To SRTP sound of ours in the clear is noise. */
+  hold(side: MediaSide): void {
+    if (side.ports[0] === undefined || side.told === undefined) return;
+    if (readSdp(side.told).media[0]?.encrypted === true) return;
+    const playback = { payload_type: announcementCodec(side.told), sound: HELD };
+    this.#try("play", () => this.#context.relay.play(this.#id(side, 0), playback));
+  }
+
+  hush(side: MediaSide): void {
+    if (side.ports[0] !== undefined) this.#try("stop", () => this.#context.relay.stop(this.#id(side, 0)));
   }
 
   closeSide(side: MediaSide): void {

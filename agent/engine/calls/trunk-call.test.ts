@@ -28,6 +28,31 @@ describe("the main number, outbound", () => {
     expect(world.relay.endpoints.size).toBe(0);
   });
 
+  test("whose path dies, with no other: who is left is told that he is held, and no longer when it is back", async () => {
+    const world = await createWorld();
+    world.register("ext-101", world.phone);
+    const call = world.dial("7205550123");
+    await world.advance(30);
+    world.verdict(world.ltePath, "down");
+    await world.advance(1900);
+    const played = () => world.relay.log.filter((line) => /^(?:play|stop)/.test(line));
+    expect(played()).toEqual([]);
+    await world.advance(200);
+    expect(played()).toEqual([expect.stringMatching(/^play .*-caller-0 being-reconnected$/)]);
+    world.verdict(world.ltePath, "up");
+    await world.advance(20);
+    expect(played().at(-1)).toMatch(/^stop .*-caller-0$/);
+    // An engine that was killed while it was held does not leave him with that.
+    await world.restart();
+    const before = played().length;
+    await world.advance(1_000);
+    expect(played().slice(before)).toEqual([expect.stringMatching(/^stop .*-caller-0$/)]);
+    const [bye] = await Promise.all([call.send("BYE"), world.advance(20)]);
+    expect(bye.status).toBe(200);
+    await world.advance(70_000);
+    expect(world.clock.pending).toBe(0);
+  });
+
   test("what the box does not understand is refused; a PSAP's return call never is (RFC 7090)", async () => {
     const world = await createWorld();
     world.register("ext-101", world.phone);

@@ -97,6 +97,7 @@ export class TrunkCall implements OwnedCall {
       bridge: () => this.#bridge,
       on: () => this.#onTrunk(),
       moved: (to, took_ms) => this.#moved(to, took_ms),
+      held: (isHeld) => this.#held(isHeld),
     });
   }
 
@@ -131,6 +132,7 @@ export class TrunkCall implements OwnedCall {
     const call = new TrunkCall(context, host, record.id, plan, record.caller.side, started);
     call.#answered = { wall: record.answered_wall, ms: record.answered_ms };
     call.#connect(caller, callee, record.callee.side);
+    call.#exit.resumed();
     host.own(caller.token, call);
     host.own(callee.token, call);
     return call;
@@ -401,6 +403,17 @@ export class TrunkCall implements OwnedCall {
     this.#data = { ...this.#data, path: to.path.id };
     this.#event("call.moved", { ...this.#data, from_path, by: "reinvite", took_ms });
     this.#save();
+  }
+
+  /** Who is still there hears why it is silent. */
+  #held(isHeld: boolean): void {
+    const end = this.#onTrunk()?.end;
+    const side = end === undefined ? undefined : this.#bridge?.parties[end === "caller" ? "callee" : "caller"].side;
+    if (side === undefined) return;
+    if (isHeld) {
+      this.#context.log.warn("a call on a dead path is held", { call: this.id });
+      this.#media.hold(side);
+    } else this.#media.hush(side);
   }
 
   #hangUp(end: End, cause: string): void {

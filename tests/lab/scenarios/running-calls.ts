@@ -221,7 +221,7 @@ async function refusedThenHeld(lab: Lab): Promise<void> {
     await sleep(1500);
     const { arrivals } = lab.captures.lan.streams(lan.box, baresip101.address).at(-1) ?? { arrivals: [] };
     const since = arrivals.filter((at) => at > told_at).length;
-    expect(since > 30, `${since} packets of the hold tone reached the phone`);
+    expect(since > 30, `${since} packets of the words about it reached the phone`);
     const moves = (await lab.box.status())?.engine?.call_moves ?? [];
     const known = moves.find(({ trunk, rung }) => trunk === "cloud" && rung === "reinvite");
     expect(known?.outcome === "refused" && known.status === 403, `the box says ${JSON.stringify(moves)}`);

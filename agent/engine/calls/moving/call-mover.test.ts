@@ -446,6 +446,16 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(readSdp(sdpOf(waiting(far).request) ?? "").media[0]?.address).toBe(BOX);
   });
 
+  test("is not told for ever that it is held where the engine is killed meanwhile", async () => {
+    const { site, cut, heal } = await talking();
+    await cut("down");
+    expect(site.relay.playing.size).toBe(1);
+    await site.restart();
+    await heal();
+    await site.pass(1_000);
+    expect(site.relay.playing.size).toBe(0);
+  });
+
   test("gets the next rung soon where the re-INVITE is not answered", async () => {
     const { site, far, cut } = await talking();
     await cut();

@@ -2,7 +2,6 @@ import type { Clock, Timer } from "../../../base/clock.ts";
 import type { SiteConfig } from "../../../base/config/schema.ts";
 import { Runner } from "../../../base/fsm.ts";
 import type { Log } from "../../../base/log.ts";
-import { UNTIL_STOPPED } from "../../../media/relay.ts";
 import { newRequest } from "../../../sip/dialogs/dialog.ts";
 import { callIdOf } from "../../../sip/messages/headers.ts";
 import type { Header, SipRequest } from "../../../sip/messages/message.ts";
@@ -15,11 +14,12 @@ import type { OwnUris } from "../../own-uris.ts";
 import type { AddressesOfRecord } from "../../registrar/addresses-of-record.ts";
 import type { BindingStore } from "../../registrar/binding-store.ts";
 import type { Trunk, Trunks } from "../../trunks/trunk.ts";
-import { announcementCodec } from "../call-media.ts";
+import { announcementCodec, HELD } from "../call-media.ts";
 import { GAVE_WAY } from "../incoming-invite.ts";
 import type { MediaDetour, ProxyMedia } from "../proxy-media.ts";
 import type { PassageWatcher } from "../proxy-parties.ts";
 import type { CallFiles } from "./call-files.ts";
+import { RESUMED_MS } from "./dead-path-exit.ts";
 import { FarEndRequests } from "./far-end-requests.ts";
 import { FarEndWatch, isDoubtful, SILENT_MS } from "./far-end-watch.ts";
 import { isKeptCall, type KeptCall } from "./kept-call.ts";
@@ -45,8 +45,6 @@ const ANSWER_MS = 1200;
 /** RFC 3261 §14.1, for who did not begin the dialog: up to 2 s. */
 const GLARE_MS = 2000;
 const PROBE_AGAIN_MS = [2_000, 8_000, 30_000, 60_000] as const;
-/** Two short beeps every four seconds: neither ringing nor busy, and not silence. */
-const HELD_TONE = { kind: "tone", frequencies_hz: [440], on_ms: 200, off_ms: 3800, repeat: UNTIL_STOPPED } as const;
 
 export interface CallMoverContext {
   readonly clock: Clock;
@@ -90,6 +88,7 @@ export class CallMover implements DialogWatcher {
   readonly #watch: FarEndWatch;
   readonly #requests: FarEndRequests;
   readonly #phone: PhoneOffers;
+  #hush: Timer | undefined;
 
   constructor(context: CallMoverContext) {
     this.#context = context;
@@ -116,7 +115,7 @@ export class CallMover implements DialogWatcher {
 
   /** Calls from before a restart: the relay has gone on with them. */
   resume(): void {
-    const { journal, dialogs, media, log } = this.#context;
+    const { journal, dialogs, media, log, clock } = this.#context;
     for (const value of journal.load()) {
       if (!isKeptCall(value)) continue;
       const { dialog, media: kept, on } = value;
@@ -124,10 +123,17 @@ export class CallMover implements DialogWatcher {
       dialogs.put(dialog);
       if (on !== dialog.trunk) this.#move(dialog, on);
     }
+    this.#hush = clock.after(RESUMED_MS, () => {
+      // They may have been held; what is still cut off has been found so by now.
+      for (const { leg } of dialogs.all()) {
+        if (this.#moves.get(leg)?.runner.state.told !== true) media.play(leg, undefined);
+      }
+    });
     if (dialogs.size > 0) log.info("forwarded calls taken up again", { calls: dialogs.size });
   }
 
   close(): void {
+    this.#hush?.cancel();
     this.#watch.stop();
     this.#phone.close();
     for (const move of this.#moves.values()) move.timer?.cancel();
@@ -327,7 +333,7 @@ export class CallMover implements DialogWatcher {
         log.warn("a running call could not be moved and is held", { leg: move.leg });
         // Sound of ours in the clear would be noise to a phone that expects SRTP.
         if (sdp === undefined || readSdp(sdp).media[0]?.encrypted === true) return;
-        media.play(move.leg, { payload_type: announcementCodec(sdp), sound: HELD_TONE });
+        media.play(move.leg, { payload_type: announcementCodec(sdp), sound: HELD });
         return;
       }
       case "resume":

@@ -11,6 +11,12 @@ import type { Bridge, End } from "../bridge.ts";
 const AGAIN_MS = 700;
 const TRIES = 6;
 
+/** So long the other end hears nothing before it is told why. */
+const PATIENCE_MS = 2000;
+
+/** By then a restarted engine has its media process again. */
+export const RESUMED_MS = 1000;
+
 /** An answered call of the box's own, as far as its way out can die. */
 export interface ExitingCall {
   readonly clock: Clock;
@@ -21,6 +27,8 @@ export interface ExitingCall {
   on(): { readonly trunk: string; readonly path: string; readonly end: End } | undefined;
   /** It has another path now; `took_ms`: since the old one was found dead. */
   moved(to: Trunk, took_ms: number): void;
+  /** The other end waits in silence, or no longer does. */
+  held?(isHeld: boolean): void;
 }
 
 /** Takes an answered call of the box's own off a path that has died, where the trunk's peer permits it on another. */
@@ -29,6 +37,9 @@ export class DeadPathExit {
   #lost_ms: number | undefined;
   #timer: Timer | undefined;
   #asking = false;
+  #patience: Timer | undefined;
+  /** Undefined: an engine before this one may have held it. */
+  #isHeld: boolean | undefined = false;
 
   constructor(call: ExitingCall) {
     this.#call = call;
@@ -39,17 +50,40 @@ export class DeadPathExit {
     if (on?.path === path.id) {
       if (path.health.state === "down") {
         this.#lost_ms ??= this.#call.clock.now();
+        this.#patience ??= this.#call.clock.after(PATIENCE_MS, () => this.#hold(true));
         this.#leave(0);
-      } else this.#lost_ms = undefined;
+      } else this.#found();
       return;
     }
     // Another path has come up while the call's own is dead.
     if (this.#lost_ms !== undefined && path.health.state !== "down") this.#leave(0);
   }
 
+  /** The call is from before a restart. */
+  resumed(): void {
+    this.#isHeld = undefined;
+    this.#timer = this.#call.clock.after(RESUMED_MS, () => {
+      if (this.#lost_ms === undefined) this.#hold(false);
+    });
+  }
+
   stop(): void {
     this.#timer?.cancel();
+    this.#patience?.cancel();
     this.#lost_ms = undefined;
+  }
+
+  #found(): void {
+    this.#lost_ms = undefined;
+    this.#patience?.cancel();
+    this.#patience = undefined;
+    this.#hold(false);
+  }
+
+  #hold(isHeld: boolean): void {
+    if (this.#isHeld === isHeld) return;
+    this.#isHeld = isHeld;
+    this.#call.held?.(isHeld);
   }
 
   #leave(tries: number): void {
@@ -66,7 +100,7 @@ export class DeadPathExit {
       this.#asking = false;
       const lost_ms = this.#lost_ms;
       if (status === 200) {
-        this.#lost_ms = undefined;
+        this.#found();
         const took_ms = Math.round(clock.now() - (lost_ms ?? clock.now()));
         log.info("an answered call of the box's own has moved", { to: to.id, took_ms });
         this.#call.moved(to, took_ms);

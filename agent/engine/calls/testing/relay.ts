@@ -30,7 +30,9 @@ export class TestRelay implements Relay {
   async play(id: string, playback: { sound: { kind: string; name?: string } }): Promise<void> {
     this.log.push(`play ${id} ${playback.sound.name ?? playback.sound.kind}`);
   }
-  async stop(): Promise<void> {}
+  async stop(id: string): Promise<void> {
+    this.log.push(`stop ${id}`);
+  }
   async close(id: string): Promise<void> {
     this.endpoints.delete(id);
   }
