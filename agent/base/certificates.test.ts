@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +26,11 @@ beforeAll(() => {
   other = authority.issue("other", { names });
   expired = authority.issue("expired", { names, valid: { from: from(-20), to: from(-1) } });
   early = authority.issue("early", { names, valid: { from: from(2), to: from(20) } });
+  const half = authority.pem.slice(0, authority.pem.length / 2);
+  writeFileSync(join(directory, "half-chain.pem"), good.certificate_pem + half);
+  writeFileSync(join(directory, "half-list.pem"), authority.pem + half);
+  const short = ["-keyout", join(directory, "short.key"), "-out", join(directory, "short.pem"), "-subj", "/CN=short"];
+  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:1024", "-nodes", ...short], { stdio: "ignore" });
   writeFileSync(join(directory, "rubbish.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 });
 
@@ -60,6 +66,20 @@ describe("certificates of the box", () => {
       "broken",
       "no certificate",
     ],
+    [
+      "a chain of which half is written",
+      () => [join(directory, "half-chain.pem"), good.key_file],
+      "certificate_file",
+      "broken",
+      "TLS cannot use it",
+    ],
+    [
+      "a key too short for TLS",
+      () => [join(directory, "short.pem"), join(directory, "short.key")],
+      "certificate_file",
+      "broken",
+      "key too small",
+    ],
     ["no key in it", () => [good.certificate_file, good.certificate_file], "key_file", "broken", "no private key"],
     [
       "another's key",
@@ -93,13 +113,14 @@ test("lists of authorities are read, each fault under the key that names the fil
     site({
       lans: [{ tls: { certificate: "box", port: 5061, client_ca_file: authority.file } }],
       trunks: [{ tls: { ca_file: good.key_file } }],
-      pbx_targets: [{ tls: { ca_file: "/nowhere/ca.pem" } }],
+      pbx_targets: [{ tls: { ca_file: "/nowhere/ca.pem" } }, { tls: { ca_file: join(directory, "half-list.pem") } }],
     }),
     NOW,
   );
   expect(Object.keys(bundle.authorities)).toEqual([authority.file]);
   expect(faults.map(({ path, kind }) => [path.join("."), kind])).toEqual([
     ["pbx_targets.0.tls.ca_file", "missing"],
+    ["pbx_targets.1.tls.ca_file", "broken"],
     ["trunks.0.tls.ca_file", "broken"],
   ]);
 });

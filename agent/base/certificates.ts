@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { SiteConfig } from "./config/schema.ts";
+import { unusable } from "./tls-material.ts";
 
 /** What the PEM files that the site file names hold. Read by `site`, handed to the engine in the snapshot. */
 export interface CertificateBundle {
@@ -57,6 +58,8 @@ export function readCertificates(
     if ("fault" in text) faults.push({ ...text.fault, path });
     else if (certificatesIn(text.text).length === 0) {
       faults.push({ path, kind: "broken", found: `${file}: no certificate in it`, allowed: "certificates in PEM" });
+    } else if (isCutOff(text.text)) {
+      faults.push({ path, kind: "broken", found: `${file}: cut off in a certificate`, allowed: "the whole list" });
     } else authorities[file] = text.text;
   }
   return { bundle: { certificates, authorities }, faults, ends };
@@ -78,6 +81,11 @@ export function certificatesIn(pem: string): X509Certificate[] {
       return [];
     }
   });
+}
+
+/** OpenSSL takes the whole ones of a list and says nothing of the rest, whose peers would then prove nothing. */
+function isCutOff(pem: string): boolean {
+  return pem.split("-----BEGIN CERTIFICATE-----").length !== pem.split("-----END CERTIFICATE-----").length;
 }
 
 function authorityFiles(config: SiteConfig): { readonly path: readonly (string | number)[]; readonly file: string }[] {
@@ -123,6 +131,12 @@ function readOwn(
   if (!certificate.checkPrivateKey(key)) {
     const found = `${key_file}: another certificate's key`;
     faults.push({ key: "key_file", kind: "mismatched", found, allowed: `the key of ${certificate_file}` });
+    return { faults };
+  }
+  const fault = unusable(chain.text, secret.text);
+  if (fault !== undefined) {
+    const found = `${certificate_file}: TLS cannot use it with its chain and key: ${fault}`;
+    faults.push({ key: "certificate_file", kind: "broken", found, allowed: "a whole chain, keys of today's lengths" });
     return { faults };
   }
   const from_wall = certificate.validFromDate.getTime();
