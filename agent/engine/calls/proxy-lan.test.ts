@@ -149,19 +149,25 @@ describe("a call within the LAN while the cloud is away", () => {
     expect(bob.received.some((message) => message.kind === "request" && message.method === "MESSAGE")).toBe(true);
   });
 
-  test("a call to the outside needs a proven secret", async () => {
+  test("whom nobody knows is challenged, and has the call once the secret is proven", async () => {
     const site = await memorySite({
       config: siteConfig((config) => {
         const [first] = config.extensions;
         if (first !== undefined) first.ha1_md5 = ha1Of("MD5", "101", "pbx.example", "secret");
       }),
     });
-    const alice = await site.phone("101", "10.20.0.101", { password: "secret" });
-    await within(site, 20, alice.register());
+    const bob = await site.phone("102", "10.20.0.102");
+    await within(site, 20, bob.register());
     site.setTrunk("down");
     site.setMode("survivable");
-    // The memory site has no trunk to the outside: who is allowed hears that, who is not is challenged first.
-    const plain = await within(site, 20, alice.send(alice.inviteRequest("13035550199")));
-    expect(plain.status).toBe(503);
+    const alice = await site.phone("101", "10.20.0.177", { password: "secret" });
+    const mallory = await site.phone("101", "10.20.0.178", { password: "guessed" });
+    const asked = await within(site, 20, alice.send(alice.inviteRequest("102")));
+    expect([asked.status, header(asked, "Proxy-Authenticate")]).toEqual([407, expect.stringMatching(/^Digest realm=/)]);
+    expect((await within(site, 20, mallory.sendProven(mallory.inviteRequest("102")))).status).toBe(407);
+    expect(bob.pending).toHaveLength(0);
+    void alice.sendProven(alice.inviteRequest("102"));
+    await site.pass(20);
+    expect(bob.pending).toHaveLength(1);
   });
 });

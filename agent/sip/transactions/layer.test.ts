@@ -599,6 +599,21 @@ describe("transport errors", () => {
     expect(strays).toEqual([200]);
   });
 
+  test("so does one that comes after a provisional had gone by the old one", async () => {
+    const { clock, network, alice, toBob, transactions } = await pair("tcp");
+    alice.request(request("INVITE"), toBob, watcher().handlers);
+    const strays: number[] = [];
+    alice.onStrayResponse((response) => void strays.push(response.status));
+    clock.advance(1);
+    const server = only(transactions);
+    server.respond(buildResponse(server.request, 180));
+    clock.advance(1);
+    network.resetConnections(ALICE, BOB);
+    server.respond(buildResponse(server.request, 200));
+    clock.advance(1);
+    expect(strays).toEqual([200]);
+  });
+
   test("a response that cannot be sent is told to the server's user", async () => {
     const { clock, network, alice, toBob, transactions } = await pair();
     alice.request(request("INVITE"), toBob, watcher().handlers);
