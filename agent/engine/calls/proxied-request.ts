@@ -250,6 +250,10 @@ export class ProxiedRequest {
       this.#answered = true;
       branch.done = true;
       this.#finalSent = true;
+      if (!first && this.#isOver(branch)) {
+        this.#backAsItIs(response);
+        return;
+      }
       this.#back(branch, response);
       this.#dialogMade(response);
       if (first) this.#won(branch);
@@ -259,6 +263,17 @@ export class ProxiedRequest {
     branch.done = true;
     if (status >= 600) for (const other of this.#branches) if (!other.done) other.client?.cancel();
     this.#settle("timeout");
+  }
+
+  /** Hung up before a repeated 2xx came: that one opens no media again. */
+  #isOver({ target }: Branch): boolean {
+    const { context, from, leg } = this.#options;
+    return mediaParties(from, target.party) !== undefined && !context.media.has(leg);
+  }
+
+  #backAsItIs(response: SipResponse): void {
+    const back = withoutOurVia(response);
+    if (back !== undefined) this.#options.tx.respond(back);
   }
 
   #dialogMade(response: SipResponse): void {
@@ -303,10 +318,12 @@ export class ProxiedRequest {
   }
 
   #respondFailure(failure: Failure): void {
-    const { tx } = this.#options;
+    const { tx, from } = this.#options;
     // A 408 to anything but INVITE comes too late to be of use (RFC 4320 §4.2).
     if (failure === "timeout" && !this.#isInvite) return;
-    const status = failure === "timeout" ? 408 : failure === "no_target" ? 480 : 503;
+    // A phone's connection that is gone says nothing about the box: 503 would have the cloud leave all of it alone.
+    const flowFailed = from.kind === "trunk" && this.#branches.every(({ failure }) => failure === "transport");
+    const status = failure === "timeout" ? 408 : failure === "no_target" ? 480 : flowFailed ? 430 : 503;
     tx.respond(buildResponse(tx.request, status));
   }
 

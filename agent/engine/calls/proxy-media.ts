@@ -139,7 +139,8 @@ export class ProxyMedia {
    */
   offered(leg: string, side: MediaSide): () => void {
     const session = this.#sessions.get(leg);
-    if (session === undefined) return () => {};
+    // No media of it is known: what this offer opens, nobody else would give back. It may have crossed the BYE.
+    if (session === undefined) return () => this.close(leg);
     const before = session.lines.map((line) => line?.described[side]);
     const forked = [...session.forks].map(([dialog, lines]) => [dialog, lines.map((fork) => fork[side])] as const);
     return () => {
@@ -156,6 +157,11 @@ export class ProxyMedia {
         this.#setPeers(line);
       });
     };
+  }
+
+  /** Whether anything has been described in this call, which is not over. */
+  has(leg: string): boolean {
+    return this.#sessions.has(leg);
   }
 
   /** From now on it is this dialog's media that goes through: its fork was answered first, or is the one that is left. */

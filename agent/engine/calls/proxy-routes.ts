@@ -10,6 +10,8 @@ import type { OwnUris } from "../own-uris.ts";
 export interface ReadRoute {
   /** Our element nearest to the target: it says which side the request leaves by. */
   readonly token: OwnToken;
+  /** The side that the dialog itself names, where the way of a registration was laid over it. */
+  readonly dialog?: OwnToken["side"];
   /** Only one element was there: over a Path, or of a Route that somebody cut. */
   readonly single: boolean;
   /** Passages that were left out because their trunk is dead: the request ends them too. */
@@ -66,7 +68,8 @@ function undoStrictRouting(own: OwnUris, request: SipRequest): void {
 
 /**
  * What is ours on top. A registrar that finds a phone by its GRUU inside a dialog lays the Path of the registration over
- * the dialog's own Route (RFC 3327 §5, RFC 5627 §5): the passage is the dialog's, the way to the phone the newer one.
+ * the dialog's own Route (RFC 3327 §5, RFC 5627 §5): the passage is the dialog's, the way to the phone the registration's,
+ * which is the newer one, unless the phone came up anew and the registrar still knows the connection of before.
  */
 function takeOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
   const first = takePassage(own, request);
@@ -74,7 +77,8 @@ function takeOwn(own: OwnUris, request: SipRequest): ReadRoute | undefined {
   const rest = [...request.headers];
   const dialog = takePassage(own, request);
   if (dialog !== undefined && !dialog.single && dialog.token.side.kind === "phone") {
-    return { token: { side: first.token.side, leg: dialog.token.leg }, single: false, skipped: [] };
+    const { side, leg } = dialog.token;
+    return { token: { side: first.token.side, leg }, dialog: side, single: false, skipped: [] };
   }
   request.headers.splice(0, request.headers.length, ...rest);
   return first;

@@ -5,8 +5,9 @@ import type { SipRequest } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { asRequestUri, bareHost, parseUri } from "../../sip/messages/uri.ts";
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
+import type { Flow } from "../../sip/transport/flow.ts";
 import { copyRequest, dropAssertions, isInDialog, takeHop, topRoute } from "../forwarding.ts";
-import type { OwnToken } from "../own-tokens.ts";
+import type { OwnToken, Side } from "../own-tokens.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import { type Failure, ProxiedRequest } from "./proxied-request.ts";
 import { LoopGuard } from "./proxy-loops.ts";
@@ -19,7 +20,7 @@ import {
   phoneParty,
   type Target,
 } from "./proxy-parties.ts";
-import { forStrictRouter, readRoute } from "./proxy-routes.ts";
+import { forStrictRouter, type ReadRoute, readRoute } from "./proxy-routes.ts";
 import { recordRouteUri, sipsNotAllowed, wantsTls } from "./proxy-secure.ts";
 
 export interface ForwardOptions {
@@ -150,7 +151,8 @@ export class SipProxy {
       this.#context.transactions.sendAck(sent, party.flow);
     };
     const parties = mediaParties(from, party);
-    if (parties === undefined) send(request);
+    // An answer belongs to an offer that has passed; where there is nothing of that, the call is over.
+    if (parties === undefined || !this.#context.media.has(way.leg)) send(request);
     else this.#context.media.pass(way.leg, from.kind, parties, request, send);
     return true;
   }
@@ -235,31 +237,36 @@ export class SipProxy {
     if (route === undefined || (route.single && isFrom(route.token, from))) return undefined;
     const { leg } = route.token;
     const { skipped } = route;
-    const party = this.#partyOf(route.token, request, dead);
+    const party = this.#partyOf(route, request, dead);
     if (party === undefined) return { target: undefined, status: route.token.side.kind === "phone" ? 430 : 503 };
     const uri = party.kind === "phone" ? this.#contactInPlaceOf(request.uri, party) : undefined;
     return { leg, skipped, target: uri === undefined ? { party } : { party, uri } };
   }
 
-  #partyOf(own: OwnToken, request: SipRequest, dead: string | undefined): Party | undefined {
+  #partyOf({ token, dialog }: ReadRoute, request: SipRequest, dead: string | undefined): Party | undefined {
     const { trunks, transport, store, mover } = this.#context;
-    if (own.side.kind === "trunk") {
-      const trunk = mover.wayOut(own.leg, dead) ?? trunks.get(own.side.trunk);
+    if (token.side.kind === "trunk") {
+      const trunk = mover.wayOut(token.leg, dead) ?? trunks.get(token.side.trunk);
       const flow = trunk?.towards(nextHost(request)) ?? trunk?.flow;
       return trunk === undefined || flow === undefined ? undefined : { kind: "trunk", trunk, flow };
     }
-    const { protocol, local, remote } = own.side;
-    const flow = transport.flowTo({
+    const flow = this.#flowOf(token.side);
+    if (isAlive(flow)) return { kind: "phone", flow };
+    const own = dialog?.kind === "phone" ? this.#flowOf(dialog) : undefined;
+    if (own !== undefined && isAlive(own)) return { kind: "phone", flow: own };
+    // The connection is gone; the phone may have registered again over another one.
+    const moved = store.byContact(request.uri);
+    return moved === undefined ? { kind: "phone", flow } : phoneParty(transport, moved);
+  }
+
+  #flowOf({ protocol, local, remote }: Extract<Side, { kind: "phone" }>): Flow {
+    return this.#context.transport.flowTo({
       protocol,
       address: remote.address,
       port: remote.port,
       local_address: local.address,
       local_port: local.port,
     });
-    if (!flow.closed && (flow.connected || protocol === "udp")) return { kind: "phone", flow };
-    // The connection is gone; the phone may have registered again over another one.
-    const moved = store.byContact(request.uri);
-    return moved === undefined ? { kind: "phone", flow } : phoneParty(transport, moved);
   }
 
   /**
@@ -286,6 +293,8 @@ function nextHost(request: SipRequest): string {
 function offers({ method, body }: SipRequest): boolean {
   return method === "INVITE" || (method === "UPDATE" && body.length > 0);
 }
+
+const isAlive = ({ closed, connected, protocol }: Flow): boolean => !closed && (connected || protocol === "udp");
 
 /** Whether a token leads back to where the request came from. */
 function isFrom({ side }: OwnToken, from: Party): boolean {

@@ -24,6 +24,7 @@ import { MemoryPbx } from "./memory-pbx.ts";
 import { MemoryPhone } from "./memory-phone.ts";
 
 export const BOX = "10.20.0.5";
+export const TOKEN_KEY = new Uint8Array(32).fill(7);
 export const PBX = "10.40.0.10";
 /** The box's address on the cellular side, and what leads to the cloud from there. */
 export const BOX_LTE = "10.50.0.5";
@@ -273,7 +274,7 @@ export async function memorySite(
       trunks,
       relay,
       alarms,
-      tokenKey: new Uint8Array(32).fill(7),
+      tokenKey: TOKEN_KEY,
       watcher: {
         started: () => void watched.push("started"),
         ringing() {},
