@@ -84,4 +84,34 @@ describe("differences", () => {
     const held = before.replace("10.77.1.101", "0.0.0.0");
     expect(changedSdp(held, held)).toEqual([]);
   });
+
+  test("media that is refused stays refused, and media that is wanted stays wanted", () => {
+    const description = (port: number) => `c=IN IP4 10.77.1.2\r\nm=video ${port} RTP/AVP 96\r\n`;
+    expect(changedSdp(description(0), description(0))).toEqual([]);
+    expect(changedSdp(description(0), description(5000))).toHaveLength(1);
+    expect(changedSdp(description(5000), description(0))).toHaveLength(1);
+  });
+
+  test.each([
+    ["a header line of a part", "Content-Disposition: signal;handling=optional", "Content-Disposition: session"],
+    ["a byte that is no text", "\x01\x00\xfe", "\x01\x00\xff"],
+  ])("of a body of several parts %s is told", (_, before, after) => {
+    const several = (what: string) => {
+      const type = '\nContent-Type: multipart/mixed;boundary="b 1"';
+      const part = what.startsWith("Content") ? `\r\n${what}\r\n\r\nx` : `\r\n\r\n${what}`;
+      return { type, body: Buffer.from(`--b 1\r\nContent-Type: application/isup${part}\r\n--b 1--\r\n`, "latin1") };
+    };
+    const [one, other] = [several(before), several(after)];
+    const came = { ...received(one.type), body: one.body };
+    expect(differences({ received: came, sent: { ...sent(one.type), body: one.body } })).toEqual([]);
+    expect(differences({ received: came, sent: { ...sent(one.type), body: other.body } })).toHaveLength(1);
+  });
+
+  test("what merely begins like the box's address is not the box", () => {
+    const copy = sent();
+    const headers = copy.headers.map(
+      ([name, value]) => [name, value.replace("10.77.1.2:5080", "10.77.1.21:5080")] as const,
+    );
+    expect(differences({ received: received(), sent: { ...copy, headers } })).toHaveLength(1);
+  });
 });

@@ -2,7 +2,7 @@
  * Transparency, judged by what the wire shows: every message that passes between telephones and cloud has a twin on the
  * other side of the box, and the two differ in nothing but what a proxy must touch (RFC 3261 §16.6) and where media goes.
  */
-import { lan } from "./addresses.ts";
+import { lan, uplink } from "./addresses.ts";
 import { bodyParts, header, headers, type SeenMessage } from "./capture/sip.ts";
 import { AwaitedTooLong, now, until } from "./deadline.ts";
 import type { Lab } from "./lab.ts";
@@ -29,6 +29,11 @@ export interface Sides {
   readonly lan: readonly SeenMessage[];
   readonly wan: readonly SeenMessage[];
 }
+
+/** The box's own: towards the telephones, and towards the cloud where it has a port of its own for that. */
+const BOX: readonly string[] = [lan.box, uplink.box];
+const BOX_PATTERN = `(?:${BOX.map((address) => address.replaceAll(".", "\\.")).join("|")})`;
+const NAMES_BOX = new RegExp(`(?<![\\d.])${BOX_PATTERN}(?![\\d.])`);
 
 const hostOf = (end: string): string => end.slice(0, end.lastIndexOf(":"));
 
@@ -64,9 +69,17 @@ function identity(message: SeenMessage, branch: string): string {
   ].join(" | ");
 }
 
-/** RFC 3261 §16: each hop answers 100, takes back CANCEL and acknowledges non-2xx by itself. Registration is another story. */
-function isHopByHop(message: SeenMessage, inviteBranches: ReadonlySet<string>): boolean {
+/**
+ * RFC 3261 §16: each hop answers 100, takes back CANCEL and acknowledges non-2xx by itself. Registration is another story,
+ * and so is a registration over a connection that is gone: a request for it ends here with 430 (RFC 5626 §5.3.1).
+ */
+function isHopByHop(
+  message: SeenMessage,
+  inviteBranches: ReadonlySet<string>,
+  failedFlows: ReadonlySet<string>,
+): boolean {
   const method = methodOf(message);
+  if (failedFlows.has(branches(message)[0] ?? "")) return true;
   if (message.status === 100 || method === "CANCEL" || method === "REGISTER") return true;
   return method === "ACK" && inviteBranches.has(branches(message)[0] ?? "");
 }
@@ -75,7 +88,13 @@ function isHopByHop(message: SeenMessage, inviteBranches: ReadonlySet<string>): 
 export function pair({ lan: inner, wan: outer }: Sides): Passages {
   const all = [...inner, ...outer];
   const invites = new Set(all.filter(({ method }) => method === "INVITE").map((invite) => branches(invite)[0] ?? ""));
-  const relevant = (side: readonly SeenMessage[]) => side.filter((message) => !isHopByHop(message, invites));
+  const failedFlows = new Set(
+    outer
+      .filter(({ status, from }) => status === 430 && BOX.includes(hostOf(from)))
+      .map((each) => branches(each)[0] ?? ""),
+  );
+  const relevant = (side: readonly SeenMessage[]) =>
+    side.filter((message) => !isHopByHop(message, invites, failedFlows));
   const passed: Passage[] = [];
   const twinned = new Set<SeenMessage>();
   const match = (near: readonly SeenMessage[], far: readonly SeenMessage[], nearSide: "lan" | "wan") => {
@@ -155,7 +174,7 @@ export function differences({ received, sent }: Pick<Passage, "received" | "sent
     // Three, where the PBX laid the Path of the registration over the Route of the dialog.
     found.push(...changedAtTop("Route", elements(received, "route"), elements(sent, "route"), 3));
     const left = elements(sent, "route")[0];
-    if (left?.includes(lan.box)) found.push(`Route: the box left its own ${left} in it`);
+    if (left !== undefined && NAMES_BOX.test(left)) found.push(`Route: the box left its own ${left} in it`);
   } else found.push(...changedAtTop("Via", elements(received, "via"), elements(sent, "via"), 1, sameVia));
   found.push(...changedBody(received, sent));
   return found;
@@ -179,7 +198,7 @@ function changedAtTop(
   const top = longer.slice(0, Math.max(0, added));
   const rest = longer.slice(Math.max(0, added));
   const asItWas = added >= 0 && rest.every((element, n) => equal(element, shorter[n] ?? ""));
-  const ours = added <= own && top.every((element) => element.includes(lan.box));
+  const ours = added <= own && top.every((element) => NAMES_BOX.test(element));
   return asItWas && ours ? [] : [`${name}: ${longer.join(", ")} and ${shorter.join(", ")}`];
 }
 
@@ -188,29 +207,32 @@ function changedBody(received: SeenMessage, sent: SeenMessage): string[] {
   if (before.length !== after.length) return [`the body had ${before.length} parts and has ${after.length}`];
   return before.flatMap((part, n) => {
     const now = after[n];
-    if (now === undefined || part.type !== now.type) return [`body part ${n + 1} was ${part.type}, is ${now?.type}`];
+    if (now === undefined || part.head !== now.head) return [`body part ${n + 1} was ${part.head}, is ${now?.head}`];
     // A description beside offer and answer, as in the answer to OPTIONS, leads no media anywhere.
     const session = /^(?:INVITE|ACK|PRACK|UPDATE)$/.test(methodOf(received));
     if (session && part.type.startsWith("application/sdp")) return changedSdp(part.text, now.text);
-    return part.text === now.text ? [] : [`the body changed: ${part.text} became ${now.text}`];
+    return part.bytes.equals(now.bytes) ? [] : [`the body changed: ${part.text} became ${now.text}`];
   });
 }
 
 /** Only c=, the port of m=, and a=rtcp may differ; where media is wanted they must lead to the box. */
 export function changedSdp(before: string, after: string): string[] {
-  const anchored = new RegExp(` (?:0\\.0\\.0\\.0|${lan.box.replaceAll(".", "\\.")})$`);
+  const anchored = new RegExp(` (?:0\\.0\\.0\\.0|${BOX_PATTERN})$`);
   const [were, are] = [before.split("\r\n"), after.split("\r\n")];
   if (were.length !== are.length) return [`SDP had ${were.length} lines and has ${are.length}`];
   return were.flatMap((was, n) => {
     const is = are[n] ?? "";
     if (was === is) return was.startsWith("c=") && !anchored.test(was) ? [`not anchored: ${was}`] : [];
     const moved =
-      (/^c=IN IP4 /.test(was) && is === `c=IN IP4 ${lan.box}`) ||
-      (was.startsWith("m=") && was.replace(/^(m=\S+ )\d+/, "$1N") === is.replace(/^(m=\S+ )\d+/, "$1N")) ||
+      (/^c=IN IP4 /.test(was) && BOX.some((address) => is === `c=IN IP4 ${address}`)) ||
+      (was.startsWith("m=") && withoutPort(was) === withoutPort(is)) ||
       (was.startsWith("a=rtcp:") && is.startsWith("a=rtcp:"));
     return moved ? [] : [`SDP: ${JSON.stringify(was)} became ${JSON.stringify(is)}`];
   });
 }
+
+/** Any port is as good as another, but 0, which refuses the media (RFC 3264 §6), is none. */
+const withoutPort = (line: string): string => line.replace(/^(m=\S+ )0*[1-9]\d*/, "$1N");
 
 /** Watches what passes from now on. */
 export class Watch {
@@ -238,7 +260,8 @@ export class Watch {
       .since(this.#marks.wan)
       .filter(
         (message) =>
-          (hostOf(message.from) === lan.box || hostOf(message.to) === lan.box) && calls.has(header(message, "call-id")),
+          (BOX.includes(hostOf(message.from)) || BOX.includes(hostOf(message.to))) &&
+          calls.has(header(message, "call-id")),
       );
   }
 

@@ -110,25 +110,34 @@ export class SipReader {
 export interface BodyPart {
   readonly type: string;
   readonly content_id: string | undefined;
+  /** Its header lines, but for a Content-Length; "" where the body is no multipart. */
+  readonly head: string;
+  readonly bytes: Buffer;
   readonly text: string;
 }
 
 /** The parts of a multipart body (RFC 2046), or the one body there is. */
 export function bodyParts(message: SeenMessage): BodyPart[] {
   const type = header(message, "content-type") ?? "";
+  const { body } = message;
   if (!type.toLowerCase().startsWith("multipart/")) {
-    return message.body.length === 0 ? [] : [{ type, content_id: undefined, text: message.body.toString("utf8") }];
+    const only = { type, content_id: undefined, head: "", bytes: body, text: body.toString("utf8") };
+    return body.length === 0 ? [] : [only];
   }
   const boundary = type.match(/boundary=(?:"([^"]+)"|([^;\s]+))/i);
   const delimiter = `--${boundary?.[1] ?? boundary?.[2] ?? ""}`;
-  const pieces = `\r\n${message.body.toString("utf8")}`.split(`\r\n${delimiter}`).slice(1, -1);
+  // One character for each byte: an ISUP part is no text.
+  const pieces = `\r\n${body.toString("latin1")}`.split(`\r\n${delimiter}`).slice(1, -1);
   return pieces.map((piece) => {
     const split = piece.indexOf("\r\n\r\n");
     const head = piece.slice(0, split);
+    const bytes = Buffer.from(piece.slice(split + 4), "latin1");
     return {
       type: head.match(/content-type:\s*([^\r\n]+)/i)?.[1] ?? "",
       content_id: head.match(/content-id:\s*([^\r\n]+)/i)?.[1],
-      text: piece.slice(split + 4),
+      head: head.replace(/^content-length:.*$/gim, ""),
+      bytes,
+      text: bytes.toString("utf8"),
     };
   });
 }

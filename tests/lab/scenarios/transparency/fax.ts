@@ -23,7 +23,7 @@ import type { Program } from "../../processes.ts";
 import { expect, type Scenario } from "../../scenario.ts";
 import { type Passage, Watch } from "../../transparency.ts";
 import { backwards, keptAddresses } from "./called.ts";
-import { cast, site } from "./stage.ts";
+import { cast, site, towardsCloud } from "./stage.ts";
 
 const number = "7238";
 /** A fax machine on the switch, with the account of a telephone. */
@@ -132,11 +132,15 @@ async function faxed(lab: Lab, name: string, section: "instead" | "beside"): Pro
   const hasImage = ({ received }: Passage) => imagePort(received) !== 0;
   const offer = await watch.passage("INVITE", 5000, hasImage);
   const answer = await watch.passage("200 INVITE", 5000, hasImage);
-  [offer.sent, answer.sent].forEach((told, n) => {
+  const led = [
+    [offer.sent, lan.box],
+    [answer.sent, towardsCloud(lab)],
+  ] as const;
+  led.forEach(([told, box], n) => {
     const port = imagePort(told);
-    expect(told.body.toString().includes(`c=IN IP4 ${lan.box}`), "the fax is not led through the box");
+    expect(told.body.toString().includes(`c=IN IP4 ${box}`), "the fax is not led through the box");
     expect(port !== machine.udptl && port !== server.udptl, `the port told is the other end's own: ${port}`);
-    programs[n]?.write(`${lan.box} ${port}\n`);
+    programs[n]?.write(`${box} ${port}\n`);
   });
   await lab.step(`${PACKETS} UDPTL packets each way, every byte`, async () => {
     for (const [n, { says, name: by }] of ends.entries()) {

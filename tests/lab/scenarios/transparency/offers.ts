@@ -12,7 +12,7 @@ import { hangUp } from "../../story.ts";
 import { type Passage, Watch } from "../../transparency.ts";
 import { Calling, caller_hz } from "./calling.ts";
 import { connect, LISTEN_MS, Sounds } from "./sounds.ts";
-import { cast, site, siteOverTcp } from "./stage.ts";
+import { cast, site, towardsCloud } from "./stage.ts";
 
 async function earlyMedia(lab: Lab): Promise<void> {
   const { baresip101, linphone104 } = cast(lab);
@@ -115,7 +115,7 @@ async function heldFromBeyond(lab: Lab): Promise<void> {
   baresip101.forget();
   const [towards, from] = [
     lab.captures.lan.listen(lan.box, baresip101.address),
-    lab.captures.wan.listen(lan.box, beyondPbx.address),
+    lab.captures.wan.listen(towardsCloud(lab), beyondPbx.address),
   ];
   const calling = await new Calling(baresip101.user).start(lab, "holds-by-address", [], (self) => [
     ...[pause(1200), ...self.offers("0.0.0.0")],
@@ -166,12 +166,6 @@ export const offers: readonly Scenario[] = [
     summary: "either side holds and takes the call up again",
     short: true,
     stage: site,
-    run: hold,
-  },
-  {
-    name: "hold-resume-tcp",
-    summary: "the same with baresip and the PBX over TCP",
-    stage: siteOverTcp,
     run: hold,
   },
   {

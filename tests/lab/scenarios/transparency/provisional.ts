@@ -25,7 +25,7 @@ import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
 import { Watch } from "../../transparency.ts";
 import { Sounds } from "./sounds.ts";
-import { cast, site } from "./stage.ts";
+import { cast, site, towardsCloud } from "./stage.ts";
 
 /** A tone that no telephone here sends. */
 const beyondTone_hz = remotePhones.psapWan.tone_hz;
@@ -154,7 +154,7 @@ async function updated(lab: Lab): Promise<void> {
   });
   const arrives = (port: number) =>
     until(`sound of linphone104 on ${beyondPbx.address}:${port}`, 5000, () => {
-      const streams = lab.captures.wan.streams(lan.box, beyondPbx.address);
+      const streams = lab.captures.wan.streams(towardsCloud(lab), beyondPbx.address);
       return streams.some((stream) => stream.to === `${beyondPbx.address}:${port}`) || undefined;
     });
   await lab.step("its early sound goes where the INVITE says, and then where the UPDATE says", async () => {

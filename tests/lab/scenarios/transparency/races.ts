@@ -8,7 +8,7 @@ import { expect, type Scenario } from "../../scenario.ts";
 import { hangUp } from "../../story.ts";
 import { labelOf, Watch } from "../../transparency.ts";
 import { connect, Sounds } from "./sounds.ts";
-import { cast, site, siteOverTcp } from "./stage.ts";
+import { cast, site } from "./stage.ts";
 
 /** Round trip between site and cloud, ms; each direction takes half. */
 const DELAY_MS = 200;
@@ -146,12 +146,6 @@ export const races: readonly Scenario[] = [
     summary: "the caller's CANCEL and the callee's 200 cross on the wire: ACK and BYE reach the callee",
     short: true,
     stage: site,
-    run: cancelAgainst200,
-  },
-  {
-    name: "cancel-against-200-tcp",
-    summary: "the same with baresip and the PBX over TCP",
-    stage: siteOverTcp,
     run: cancelAgainst200,
   },
   {

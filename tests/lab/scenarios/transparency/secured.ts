@@ -11,7 +11,7 @@ import { expect, type Scenario } from "../../scenario.ts";
 import { bothHeard, hangUp } from "../../story.ts";
 import { type Passage, Watch } from "../../transparency.ts";
 import { connect } from "./sounds.ts";
-import { cast, site } from "./stage.ts";
+import { cast, site, towardsCloud } from "./stage.ts";
 
 const TALK_MS = 1500;
 
@@ -88,13 +88,14 @@ async function dtls(lab: Lab): Promise<void> {
 
 async function ice(lab: Lab): Promise<void> {
   const described = await talkWith(lab, { media_modules: ["ice.so"], account: ["medianat=ice"] });
-  for (const { label, received, sent } of described) {
+  for (const { label, direction, received, sent } of described) {
+    const box = direction === "in" ? lan.box : towardsCloud(lab);
     const candidates = (body: Buffer) => body.toString().match(/^a=candidate:.*/gm) ?? [];
     expect(candidates(received.body).length > 0, `the ${label} has no candidates: ${received.body}`);
     const led = candidates(sent.body);
     expect(led.length > 0, `the ${label} has no candidates any more`);
     expect(
-      led.every((candidate) => candidate.includes(` ${lan.box} `)),
+      led.every((candidate) => candidate.includes(` ${box} `)),
       `a candidate in the ${label} leads past the box: ${led.join("; ")}`,
     );
   }

@@ -1,8 +1,7 @@
 /** The stage of the transparency scenarios: an undisturbed site, the box one-armed between its telephones and the cloud. */
-import { lan } from "../../addresses.ts";
 import { until } from "../../deadline.ts";
 import type { Lab, Phones } from "../../lab.ts";
-import { addAddress } from "../../network.ts";
+import { addAddress, wanPort } from "../../network.ts";
 import type { Linphone } from "../../peers/linphone.ts";
 import { beyondPbx } from "../../peers/pbx-features.ts";
 import { tryRunIn } from "../../processes.ts";
@@ -67,8 +66,18 @@ export const site: Stage = {
 /** The same with baresip, the box and the PBX speaking TCP. */
 export const siteOverTcp: Stage = { ...site, name: "transparent-site-tcp", layout: { ...site.layout, tcp: true } };
 
+/** With a port of its own towards the WAN. */
+export const siteOfTwoPorts: Stage = {
+  ...site,
+  name: "transparent-site-two-port",
+  layout: { ...site.layout, box: "two-port" },
+};
+
+/** Where the box's media for the cloud leaves, and where it hears the cloud. */
+export const towardsCloud = ({ layout }: Lab): string => wanPort(layout).address;
+
 /** The box's sockets in its range of media ports. */
 async function mediaPorts(): Promise<readonly string[]> {
-  const { stdout } = await tryRunIn("box", ["ss", "-Hlun", `src ${lan.box} sport >= :20000 sport <= :21999`]);
+  const { stdout } = await tryRunIn("box", ["ss", "-Hlun", `sport >= :20000 sport <= :21999`]);
   return stdout.match(/\S+:2[01]\d{3}(?=\s)/g) ?? [];
 }

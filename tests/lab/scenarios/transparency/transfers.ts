@@ -10,7 +10,7 @@ import { hangUp } from "../../story.ts";
 import { type Passage, Watch } from "../../transparency.ts";
 import { Calling } from "./calling.ts";
 import { connect, Sounds } from "./sounds.ts";
-import { cast, site, siteOverTcp } from "./stage.ts";
+import { cast, site } from "./stage.ts";
 
 async function blindTransfer(lab: Lab): Promise<void> {
   const { baresip101, baresip102, linphone103, linphone104 } = cast(lab);
@@ -184,12 +184,6 @@ export const transfers: readonly Scenario[] = [
     summary: "REFER sends the other end elsewhere, by either telephone program; NOTIFY tells how it went",
     short: true,
     stage: site,
-    run: blindTransfer,
-  },
-  {
-    name: "blind-transfer-tcp",
-    summary: "the same with baresip and the PBX over TCP",
-    stage: siteOverTcp,
     run: blindTransfer,
   },
   {
