@@ -292,6 +292,11 @@ export function announcementCodec(sdp: string | undefined): 0 | 8 {
   return formats.find((format) => format === "0" || format === "8") === "8" ? 8 : 0;
 }
 
+/** Whether sound can come of a description: some section of it is not refused. */
+export function offersSound(sdp: string): boolean {
+  return readSdp(sdp).media.some(({ port }) => port !== 0);
+}
+
 /** Whether two descriptions ask the same of whoever gets them, apart from who made them and when. */
 export function sameMedia(one: string, other: string): boolean {
   const key = (sdp: string) =>

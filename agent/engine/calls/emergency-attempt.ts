@@ -9,7 +9,7 @@ import { routeFacts } from "../emergency/emergency-routes.ts";
 import type { ResolvedLocation } from "../emergency/location.ts";
 import type { Trunk } from "../trunks/trunk.ts";
 import type { CallsContext } from "./call-context.ts";
-import { type CallMedia, type MediaSide, mediaSide } from "./call-media.ts";
+import { type CallMedia, type MediaSide, mediaSide, offersSound } from "./call-media.ts";
 import { answererFor, isStale } from "./credentials.ts";
 import type { Leg } from "./leg.ts";
 import { OutgoingInvite } from "./outgoing-invite.ts";
@@ -214,7 +214,10 @@ export class EmergencyAttempt {
       onAnswer: (fork, sdp) => {
         this.#firstResponse(200);
         if (sdp !== undefined) this.#answers.set(fork, sdp);
-        feed({ type: "answer", attempt, fork });
+        const answer = this.answerOf(fork);
+        const mute = answer === undefined || !offersSound(answer);
+        if (mute) this.#context.log.warn("an answer that describes no sound", { trunk: this.trunk.id, attempt });
+        feed({ type: "answer", attempt, fork, mute });
       },
       onRefusal: (response) => {
         this.#firstResponse(response.status);

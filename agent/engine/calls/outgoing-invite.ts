@@ -1,5 +1,5 @@
 import { confirm, type Dialog, fromUac, newAck, newRequest } from "../../sip/dialogs/dialog.ts";
-import { appendHeader, cseqOf, header, headerList, headerValues } from "../../sip/messages/headers.ts";
+import { cseqOf, header, headerList, headerValues, setHeader } from "../../sip/messages/headers.ts";
 import type { Header, SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { tagOf } from "../../sip/messages/name-addr.ts";
 import { sdpOf } from "../../sip/messages/sdp.ts";
@@ -232,11 +232,11 @@ export class OutgoingInvite {
 
 const NO_OTHERS: PeerServers = { alternative: () => undefined };
 
-/** A 2xx without Contact breaks RFC 3261 §12.1.1, but its sender can be reached where the INVITE went. */
+/** A 2xx without a readable Contact breaks RFC 3261 §12.1.1, but its sender can be reached where the INVITE went. */
 function confirmed(invite: SipRequest, response: SipResponse): Dialog | undefined {
   const dialog = fromUac(invite, response);
   if (dialog !== undefined) return dialog;
   const copy: SipResponse = { ...response, headers: [...response.headers] };
-  appendHeader(copy, "Contact", `<${invite.uri}>`);
+  setHeader(copy, "Contact", `<${invite.uri}>`);
   return fromUac(invite, copy);
 }

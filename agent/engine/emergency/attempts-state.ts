@@ -69,7 +69,13 @@ export type AttemptsInput =
       readonly early_media: boolean;
     }
   /** A 2xx. `fork` is its To-tag: a proxy on the way may bring several. */
-  | { readonly type: "answer"; readonly attempt: number; readonly fork: string }
+  | {
+      readonly type: "answer";
+      readonly attempt: number;
+      readonly fork: string;
+      /** No sound can come of it: it describes none. */
+      readonly mute?: boolean;
+    }
   /**
    * A final response other than 2xx; `challenge`: who can answer its 401 or 407, if it is one. `stale`: the box can, and the
    * answer that it gave was right but for a nonce that had expired.

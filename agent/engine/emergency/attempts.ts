@@ -76,7 +76,9 @@ export function attempts(state: AttemptsState, input: AttemptsInput): Step {
     case "provisional":
       return provisional(state, attempt, input.status, input.early_media);
     case "answer":
-      return answer(state, attempt, input.fork);
+      return input.mute === true && isAlive(attempt) && state.name === "calling"
+        ? unusable(state, attempt, input.fork)
+        : answer(state, attempt, input.fork);
     case "refusal":
       return refusal(state, attempt, input.status, input.challenge);
     case "send_error":
@@ -159,6 +161,12 @@ function answer(state: AttemptsState, attempt: Attempt, fork: string): Step {
     andThen(answered, (after) => cancelAll(after, others)),
     (after) => (facts === undefined ? go(after) : watchPath(after, facts)),
   );
+}
+
+/** Who has answered cannot be heard: another route may do better. */
+function unusable(state: AttemptsState, attempt: Attempt, fork: string): Step {
+  const released: AttemptsEffect = { type: "release", attempt: attempt.id, fork };
+  return andThen(go(state, released), (next) => failed(next, attempt, "refused", 200));
 }
 
 function refusal(state: AttemptsState, attempt: Attempt, status: number, challenge: Challenged | undefined): Step {
