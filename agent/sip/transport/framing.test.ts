@@ -9,6 +9,7 @@ function message(body = "", lengthLine = `Content-Length: ${Buffer.byteLength(bo
 function show(frames: readonly Frame[]): string[] {
   return frames.map((frame) => {
     if (frame.type === "message") return Buffer.from(frame.bytes).toString();
+    if (frame.type === "oversize") return "oversize";
     return frame.type === "broken" ? `broken ${frame.reason}` : "crlf";
   });
 }
@@ -84,7 +85,7 @@ describe("a stream without borders", () => {
     ["a negative one", message("", "Content-Length: -1"), "bad_content_length"],
     ["an empty one", message("", "Content-Length:"), "bad_content_length"],
     ["two that differ", message("", "Content-Length: 0\r\nl: 5"), "bad_content_length"],
-    ["a huge body", message("", "Content-Length: 65536"), "too_large"],
+    ["a body beyond all measure", message("", "Content-Length: 16777217"), "too_large"],
     ["a head that never ends", `OPTIONS sip:a SIP/2.0\r\nX: ${"y".repeat(66_000)}`, "too_large"],
   ])("%s breaks it", (_, text, reason) => {
     expect(push(text)).toEqual([`broken ${reason}`]);
@@ -92,6 +93,25 @@ describe("a stream without borders", () => {
 
   test("nothing comes after the break", () => {
     expect(push(message("", "Content-Length: x"), message("a"))).toEqual(["broken bad_content_length"]);
+  });
+});
+
+describe("a message larger than any may be", () => {
+  const large = message("y".repeat(70_000));
+
+  test("is passed over, and what follows it is as good as ever", () => {
+    expect(push(`${message("a")}${large}${message("b")}`)).toEqual([message("a"), "oversize", message("b")]);
+    expect(push(large, "\r\n", message("b"))).toEqual(["oversize", "crlf", message("b")]);
+  });
+
+  test("in pieces: nothing of it is kept, and it has not ended before its last byte", () => {
+    const framer = new StreamFramer();
+    const bytes = Buffer.from(large);
+    for (let at = 0; at < bytes.length; at += 1000) {
+      framer.push(bytes.subarray(at, at + 1000));
+      expect(framer.phase).toBe(at === 0 || at + 1000 < bytes.length ? "body" : "idle");
+    }
+    expect(framer.push(Buffer.from(message("b"))).map(({ type }) => type)).toEqual(["message"]);
   });
 });
 

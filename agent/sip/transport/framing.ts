@@ -8,12 +8,17 @@ export type Frame =
   | { readonly type: "message"; readonly bytes: Uint8Array }
   /** A CRLF between messages: half a keep-alive ping or a whole pong (RFC 5626 §4.4.1). */
   | { readonly type: "crlf" }
+  /** Its body is larger than any message may be, and is passed over: what follows it is as good as ever. */
+  | { readonly type: "oversize"; readonly head: Uint8Array }
   /** No way to find the next message: the connection must go. `head` is there when a 400 may be tried. */
   | { readonly type: "broken"; readonly reason: BrokenReason; readonly head?: Uint8Array };
 
 export type BrokenReason = "too_large" | "no_content_length" | "bad_content_length";
 
 export const MAX_MESSAGE_BYTES = LIMITS.message_bytes;
+
+/** A body that is passed over. Whoever announces more means no message. */
+const PASSED_OVER_BYTES = 16 * 1024 * 1024;
 
 /** Buffer that a connection keeps between messages. */
 const IDLE_BYTES = 4096;
@@ -31,12 +36,14 @@ export class StreamFramer {
   #searched = 0;
   /** Total length of the message whose head is complete; 0 while its head is not. */
   #length = 0;
+  /** Bytes of an oversize body that are still to come. */
+  #passing = 0;
   #broken = false;
 
   /** `idle` between messages, else which part of one is being received. */
   get phase(): "idle" | "head" | "body" {
-    if (this.#start === this.#end) return "idle";
-    return this.#length > 0 ? "body" : "head";
+    if (this.#start === this.#end && this.#passing === 0) return "idle";
+    return this.#length > 0 || this.#passing > 0 ? "body" : "head";
   }
 
   push(chunk: Uint8Array): Frame[] {
@@ -72,6 +79,12 @@ export class StreamFramer {
   }
 
   #next(): Frame | undefined {
+    if (this.#passing > 0) {
+      const passed = Math.min(this.#passing, this.#end - this.#start);
+      this.#passing -= passed;
+      this.#start += passed;
+      this.#searched = this.#start;
+    }
     if (this.#length === 0) {
       for (let first = this.#buffer[this.#start]; this.#start < this.#end; first = this.#buffer[this.#start]) {
         if (first !== CR && first !== LF) break;
@@ -118,7 +131,13 @@ export class StreamFramer {
       length = bytes;
     }
     if (length === undefined) return { type: "broken", reason: "no_content_length", head };
-    if (head.length + length > MAX_MESSAGE_BYTES) return { type: "broken", reason: "too_large", head };
+    if (length > PASSED_OVER_BYTES) return { type: "broken", reason: "too_large", head };
+    if (head.length + length > MAX_MESSAGE_BYTES) {
+      this.#start = headEnd;
+      this.#searched = headEnd;
+      this.#passing = length;
+      return { type: "oversize", head };
+    }
     this.#length = head.length + length;
     return undefined;
   }

@@ -329,6 +329,18 @@ describe("malformed input", () => {
     expect([flow.closed, box.counters.dropped.framing]).toEqual([true, 1]);
   });
 
+  test("a request that is too large over TCP gets a 513, and the connection goes on carrying all the others", async () => {
+    const { clock, box, peer, atPeer, atBox, closed, toBox } = await site();
+    const flow = toBox("tcp");
+    const options = (length: number) =>
+      `OPTIONS sip:b SIP/2.0\nVia: SIP/2.0/TCP 192.0.2.2:5060;branch=z9hG4bK${length}\nFrom: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: 1\nCSeq: 1 OPTIONS\nContent-Length: ${length}\n\n${"y".repeat(length)}`;
+    peer.send(flow, bytes(options(100_000) + options(2)));
+    clock.advance(0);
+    expect(atPeer.map(({ message }) => message.kind === "response" && message.status)).toEqual([513]);
+    expect(atBox.map(({ message }) => message.body.length)).toEqual([2]);
+    expect([closed.length, flow.closed, box.counters.dropped.framing]).toEqual([0, false, 1]);
+  });
+
   test("a well-framed malformed message leaves the connection standing", async () => {
     const { clock, peer, atPeer, atBox, toBox } = await site();
     const flow = toBox("tcp");

@@ -91,6 +91,7 @@ export class SipTransport implements TransportLayer {
     this.#defer = options.defer ?? queueMicrotask;
     this.#streamOwner = {
       message: (bytes, flow) => this.#incoming(bytes, flow),
+      oversize: (head, flow) => this.#refuseHead(head, 513, flow),
       broken: (reason, head, flow) => this.#brokenStream(reason, head, flow),
       slow: () => void this.counters.dropped.slow++,
       pong: (flow) => {
@@ -485,14 +486,19 @@ export class SipTransport implements TransportLayer {
     this.send(flow, buildResponse(request, status));
   }
 
-  #brokenStream(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void {
+  /** Of a message that cannot be had as a whole. */
+  #refuseHead(head: Uint8Array | undefined, status: 400 | 513, flow: StreamFlow): void {
     this.counters.received++;
     this.counters.dropped.framing++;
     const parsed = head === undefined ? undefined : parseMessage(head);
     const request = parsed?.ok ? parsed.message : parsed?.error.request;
     if (request?.kind === "request" && request.method !== "ACK" && stampReceived(request, flow.remote)) {
-      this.#refuse(request, reason === "too_large" ? 513 : 400, flow);
+      this.#refuse(request, status, flow);
     }
+  }
+
+  #brokenStream(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void {
+    this.#refuseHead(head, reason === "too_large" ? 513 : 400, flow);
     flow.end({ code: "EPROTO", detail: `${flow.id}: ${reason}` });
   }
 

@@ -8,6 +8,7 @@ import type { TransportLimits } from "./transport.ts";
 /** What a connection tells its owner. */
 export interface StreamOwner {
   message(bytes: Uint8Array, flow: StreamFlow): void;
+  oversize(head: Uint8Array, flow: StreamFlow): void;
   broken(reason: BrokenReason, head: Uint8Array | undefined, flow: StreamFlow): void;
   slow(flow: StreamFlow): void;
   pong(flow: StreamFlow): void;
@@ -154,6 +155,7 @@ export class StreamFlow implements Flow {
       this.#crlfs = 0;
       messages++;
       if (frame.type === "message") this.#owner.message(frame.bytes, this);
+      else if (frame.type === "oversize") this.#owner.oversize(frame.head, this);
       else this.#owner.broken(frame.reason, frame.head, this);
     }
     this.#watch(messages > 0);
