@@ -466,6 +466,20 @@ describe("RFC 3261 §10.3 in the box's own registrar", () => {
     expect(contactsIn(answer)).toEqual([]);
   });
 
+  test("of two devices one signs off and the other stays; a wildcard with Expires: 0 signs off both", async () => {
+    const { site, phone } = await registered();
+    const soft = await site.phone("101", "10.20.0.111", { password: "secret" });
+    expect(contactsIn(await within(site, 20, soft.register()))).toHaveLength(2);
+    expect(contactsIn(await within(site, 20, phone.register({ expires: 0 })))).toEqual([
+      `<${soft.contact}>;expires=45`,
+    ]);
+    expect(site.parts.store.ofExtension("ext-101").map(({ contact }) => contact)).toEqual([soft.contact]);
+    await within(site, 20, phone.register());
+    const answer = await within(site, 20, soft.register({ contact: "*", expires: 0 }));
+    expect([answer.status, contactsIn(answer)]).toEqual([200, []]);
+    expect(site.parts.store.all()).toEqual([]);
+  });
+
   test("a malformed expiry counts as an hour, of which we grant 45 s", async () => {
     const { site, phone } = await registered();
     const answer = await within(site, 20, phone.register({ contact: `<${phone.contact}>;expires=soon` }));
