@@ -440,7 +440,7 @@ export const SiteConfig = Type.Object(
         return_at: Type.String({
           title: "The hour to go home at, in the site's time zone",
           pattern: "^([01][0-9]|2[0-3]):[0-5][0-9]$",
-          description: "HH:MM in quotes; the return may begin within an hour from then",
+          description: "HH:MM in quotes; the return may begin within 70 minutes from then",
           default: "02:30",
         }),
       },

@@ -219,6 +219,41 @@ describe("the return policy", () => {
     expect(lost.state.mode).toBe("recovering");
   });
 
+  test("at an hour that the night leaves out, or has twice: home that night, once", () => {
+    for (const [at, night, zone] of [
+      ["02:00", Date.UTC(2026, 2, 8), "America/Chicago"],
+      ["02:05", Date.UTC(2026, 2, 8), "America/Chicago"],
+      ["02:30", Date.UTC(2026, 2, 8), "America/Chicago"],
+      ["02:59", Date.UTC(2026, 2, 8), "America/Chicago"],
+      ["01:30", Date.UTC(2026, 10, 1), "America/Chicago"],
+      ["02:15", Date.UTC(2026, 3, 5), "Australia/Lord_Howe"],
+    ] as const) {
+      for (let phase_ms = 0; phase_ms < 600_000; phase_ms += 60_000) {
+        const wall_ms = night + phase_ms;
+        const machine = modeMachine({ ...RULES, policy: { when: "hour", at } });
+        let state = initialMode(0);
+        let wake_ms = 0;
+        let home_ms: number | undefined;
+        const feed = (at_ms: number, input: Unstamped<ModeInput>) => {
+          const step = machine(state, { ...input, at_ms, of_day_ms: timeOfDay(wall_ms + at_ms, zone) });
+          state = step.state;
+          for (const effect of step.effects) {
+            if (effect.do === "wake_at") wake_ms = effect.at_ms;
+            if (effect.do === "changed" && effect.to === "normal") home_ms = at_ms;
+          }
+        };
+        for (const [at_ms, pbx] of [
+          [10, "up"],
+          [900, "down"],
+          [10_000, "up"],
+        ] as const)
+          feed(at_ms, pbxs(pbx));
+        while (home_ms === undefined && wake_ms < DAY_MS) feed(wake_ms, { kind: "timeout" });
+        expect(home_ms, `${at} ${zone} +${phase_ms}`).toBeLessThan(0.75 * DAY_MS);
+      }
+    }
+  });
+
   test("the time of day is the site's, in summer and winter", () => {
     expect(timeOfDay(Date.UTC(2026, 0, 15, 8, 30, 5), "America/Chicago")).toBe(2.5 * HOUR_MS + 5000);
     expect(timeOfDay(Date.UTC(2026, 6, 15, 7, 30, 5), "America/Chicago")).toBe(2.5 * HOUR_MS + 5000);

@@ -24,10 +24,13 @@ export interface ReturnWait {
 }
 
 const DAY_MS = 86_400_000;
-/** The return may begin so long after the named time; a site that is busy with 911 then need not wait for tomorrow. */
-const WINDOW_MS = 3_600_000;
 /** Clocks are set and zones shift while one waits. */
 const LOOK_AGAIN_MS = 600_000;
+/**
+ * The return may begin so long after the named time; a site that is busy with 911 then need not wait for tomorrow. Longer
+ * than the hour that a night in spring leaves out, by as long as one may sleep through its end.
+ */
+const WINDOW_MS = 3_600_000 + LOOK_AGAIN_MS + 60_000;
 
 /** What the return still waits for; undefined: nothing. */
 export function returnWait(policy: ReturnPolicy, facts: ReturnFacts): ReturnWait | undefined {
