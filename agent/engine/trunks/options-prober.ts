@@ -36,12 +36,14 @@ const PATIENT_AFTER_MS = 300_000;
 const PATIENT_MS = [30_000, 45_000] as const;
 const BURST = [0, 333, 667] as const;
 export const BURSTS_PER_HOUR = 20;
+/** Where no burst is left, one that is not answered is followed by another. */
+const SECOND_MS = 1_200;
 const HOUR_MS = 3_600_000;
 const SILENCE_MS = 1_000;
 /** Nobody waits for an answer longer than this; a transaction's 32 s would pile up. */
 const GIVE_UP_MS = 5_000;
-/** Over UDP, so that one lost packet is not silence. */
-const RETRANSMIT_MS = [150, 400, 900] as const;
+/** Over UDP, so that one lost packet is not silence; the later ones while it is in doubt. */
+const RETRANSMIT_MS = [150, 400, 900, 1_600, 2_700] as const;
 
 export class OptionsProber {
   readonly #ports: OptionsProberPorts;
@@ -51,6 +53,7 @@ export class OptionsProber {
   #timer: Timer | undefined;
   #stopped = true;
   #last_ms: number | undefined;
+  #answered_ms = Number.NEGATIVE_INFINITY;
 
   constructor(ports: OptionsProberPorts) {
     this.#ports = ports;
@@ -96,17 +99,20 @@ export class OptionsProber {
   }
 
   /**
-   * Three in a second. Once this hour's are used up: one, at once when a call waits for the answer, else unless one was
-   * sent lately. False when none was sent: then silence says nothing.
+   * Three in a second. Once this hour's are used up: one or two, at once when it is needed because a call waits for the answer or
+   * OPTIONS was not answered well, else unless one was sent lately. False when none was sent: then silence says nothing.
    */
-  burst(urgent: boolean): boolean {
+  burst(needed: boolean): boolean {
     const { clock } = this.#ports;
     const now = clock.now();
     while (this.#bursts[0] !== undefined && now - this.#bursts[0] > HOUR_MS) this.#bursts.shift();
     if (this.#stopped) return false;
     if (this.#bursts.length >= BURSTS_PER_HOUR) {
-      if (!urgent && this.#askedLately()) return false;
+      if (!needed && this.#askedLately()) return false;
       this.#send();
+      this.#later(SECOND_MS, () => {
+        if (this.#answered_ms < now) this.#send();
+      });
       return true;
     }
     this.#bursts.push(now);
@@ -115,13 +121,17 @@ export class OptionsProber {
         this.#send();
         continue;
       }
-      const timer = clock.after(at, () => {
-        this.#burstTimers.delete(timer);
-        this.#send();
-      });
-      this.#burstTimers.add(timer);
+      this.#later(at, () => this.#send());
     }
     return true;
+  }
+
+  #later(delay_ms: number, then: () => void): void {
+    const timer = this.#ports.clock.after(delay_ms, () => {
+      this.#burstTimers.delete(timer);
+      then();
+    });
+    this.#burstTimers.add(timer);
   }
 
   #arm(delay_ms: number): void {
@@ -181,6 +191,7 @@ export class OptionsProber {
         onFinal: (response) => {
           if (over) return;
           end();
+          this.#answered_ms = clock.now();
           if (!told || witness === this.#ports) witness.answered(response.status, sent_ms);
         },
         onTimeout: () => {

@@ -62,6 +62,8 @@ export interface TrunkReports {
   /** `from` is undefined when something other than the verdict changed. */
   changed(trunk: SipTrunk, from: HealthState | undefined): void;
   refused(trunk: SipTrunk, refused: boolean, detail: string): void;
+  /** Whether the site's policy lets work go back to a server that is preferred. */
+  mayReturn(): boolean;
   /** What is wrong with the peer's certificate; undefined while it proves what it must. */
   certificate(trunk: SipTrunk, fault: string | undefined): void;
 }
@@ -128,6 +130,7 @@ export class SipTrunk implements Trunk {
       pong: (sent_ms) => this.path.heard(this.#witness, "keep-alive", sent_ms, `${this.id}: keep-alive answered`),
       named: (verdict, detail) => this.#feed({ kind: "note", source: "dns", verdict, detail }),
       ask: (flow, done) => this.#options.ask(flow, done),
+      mayReturn: reports.mayReturn,
     });
     this.#options = new OptionsProber({
       clock,
@@ -364,7 +367,7 @@ export class SipTrunk implements Trunk {
     const { clock, random } = this.#ports;
     switch (effect.do) {
       case "burst":
-        if (!this.#options.burst(effect.urgent)) this.#feed({ kind: "unasked" });
+        if (!this.#options.burst(effect.urgent || effect.founded)) this.#feed({ kind: "unasked" });
         return;
       case "greet":
         this.#greet?.cancel();

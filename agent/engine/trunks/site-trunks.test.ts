@@ -284,6 +284,17 @@ describe("a trunk", () => {
     expect(record.filter((event) => event.type === "trunk.health" && event.data.to === "down")).toEqual([]);
   }, 30_000);
 
+  test("survives 40 % loss each way for four hours, though its bursts are soon used up", async () => {
+    const { clock, network, cloud, record } = await world(site());
+    await run(clock, 3_000);
+    network.setPaths(BOX_WAN, PBX, { loss: 0.4 });
+    await run(clock, 14_400_000, 250);
+    expect(record.filter((e) => e.type === "trunk.health" && e.data.trunk === "cloud" && e.data.to === "down")).toEqual(
+      [],
+    );
+    expect(cloud.health.state).not.toBe("down");
+  });
+
   test("learns how long its peer takes to the first response", async () => {
     const { cloud, trunks, line } = await world(site(), { carrier: 700 });
     expect(line.first_response_p99_ms).toBe(700);

@@ -82,6 +82,7 @@ export class SiteTrunks implements Trunks {
       return [
         new SipTrunk(setting, over, ports, {
           changed: (trunk, from) => this.#changed(trunk, from),
+          mayReturn: () => this.#mayReturn(),
           refused: (trunk, refused, detail) =>
             context.alarms.set(
               "trunk.refused",
@@ -141,7 +142,7 @@ export class SiteTrunks implements Trunks {
     return pbxOrder(this.#choice.state).flatMap((id) => this.#trunks.find((trunk) => trunk.id === id) ?? []);
   }
 
-  /** Asked before the site goes back to a PBX target that it prefers. */
+  /** Asked before the site goes back to a PBX target that it prefers, or a trunk to a server. */
   returnsWhen(may: () => boolean): void {
     this.#mayReturn = may;
   }

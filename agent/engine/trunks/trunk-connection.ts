@@ -55,8 +55,10 @@ export interface ConnectionPorts {
   pong(sent_ms: number): void;
   /** What is known of the peer's names, for the evidence. */
   named(judged: "good" | "bad", detail: string): void;
-  /** Asks whether a server that had failed answers again; `done` is told once. */
+  /** Asks whether a server answers (again); `done` is told once. */
   ask(flow: Flow, done: (alive: boolean) => void): void;
+  /** Whether the site lets new work go to a server only because it is preferred: not while a 911 call may need this one. */
+  mayReturn(): boolean;
 }
 
 /** Names are asked again so often; what was known before stays known. */
@@ -83,6 +85,8 @@ export class TrunkConnection {
   #boundTo: string | undefined;
   #opening: Promise<void> = Promise.resolve();
   #flow: Flow | undefined;
+  /** The connection to a server that was left for a preferred one: what was begun over it comes back over it. */
+  #left: Flow | undefined;
   #reconnects = 0;
   #reconnect: Timer | undefined;
   #retry: Timer | undefined;
@@ -115,7 +119,7 @@ export class TrunkConnection {
     this.reachable.drop();
     this.#beside.fall();
     await this.#opening;
-    if (this.#flow?.reliable) this.#ports.transport.close(this.#flow);
+    for (const flow of [this.#flow, this.#left]) if (flow?.reliable) this.#ports.transport.close(flow);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
 
@@ -131,7 +135,7 @@ export class TrunkConnection {
 
   /** Whether a message on this flow comes from the peer. */
   owns(flow: Flow): boolean {
-    if (this.#flow !== undefined && flow.id === this.#flow.id) return true;
+    if (flow.id === this.#flow?.id || flow.id === this.#left?.id) return true;
     if (this.#beside.owns(flow) || flow.tls === lastResort(this.#ports.peer.tls)) return true;
     const local = this.#listeners.some(
       (listener) =>
@@ -284,19 +288,29 @@ export class TrunkConnection {
     this.connect();
   }
 
-  /** The server that DNS prefers may be back: it is asked, and used again once it answers. */
+  /** The server in use is good, and another is preferred: a connection of calls is left open, not cut. */
+  #leaveFor(hop: Hop): void {
+    const left = this.#flow;
+    this.#flow = undefined;
+    this.#use(hop);
+    if (left?.reliable !== true || left.closed || left.id === this.flow?.id) return;
+    if (this.#left !== undefined && !this.#left.closed) this.#ports.transport.close(this.#left);
+    this.#left = left;
+  }
+
+  /** Another server than the one in use is preferred by DNS: it is asked, and used once it answers. */
   #preferAgain(): void {
-    const { clock, path, ask } = this.#ports;
+    const { clock, path, ask, mayReturn } = this.#ports;
     const preferred = inOrder(this.#list, clock.now())[0];
     if (preferred === undefined || this.#hop === undefined || sameHop(preferred, this.#hop)) return;
-    if (path.health.state === "down") return;
+    if (path.health.state === "down" || !mayReturn()) return;
     const flow = this.#flowTo(preferred);
     if (flow === undefined) return;
     ask(flow, (alive) => {
       if (this.#closed) return;
       if (alive) {
         this.#list = hopAnswered(this.#list, preferred);
-        this.#use(preferred);
+        if (mayReturn()) this.#leaveFor(preferred);
       } else this.#list = hopFailed(this.#list, preferred, clock.now());
     });
   }
@@ -400,12 +414,13 @@ export class TrunkConnection {
 
   #located({ hops, stale_since_wall }: Located): void {
     if (this.#closed || hops.length === 0) return;
-    const { clock, peer } = this.#ports;
+    const { peer } = this.#ports;
     this.#list = relocated(this.#list, hops);
     if (canonicalAddress(peer.host) === undefined) this.#tell(hops, stale_since_wall);
     const hop = this.#hop;
-    // The server in use is kept while the name still has it.
-    if (hop !== undefined && !hops.some((each) => sameHop(each, hop))) this.#use(inOrder(this.#list, clock.now())[0]);
+    // The server in use is kept while the name still has it; and no longer named, until one that is answers: DNS may lie.
+    if (hop !== undefined && !hops.some((each) => sameHop(each, hop)) && this.#flow?.closed === false)
+      this.#preferAgain();
     else if (this.#flow === undefined && this.#ports.on_demand !== true) this.connect();
   }
 

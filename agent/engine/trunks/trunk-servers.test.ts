@@ -72,12 +72,12 @@ async function world(options: { transport?: string; dead?: boolean; names?: read
   const record: HoldfastEvent[] = [];
   const loaded = parseConfig(site(options.transport ?? "udp"), "test");
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
-  const dns = { dead: options.dead ?? false };
+  const dns = { dead: options.dead ?? false, zone: ZONE };
   const ask: AskServer = (question) =>
     new Promise((resolve) => {
       const query = decode(Buffer.from(question.bytes));
       const [wanted] = query.questions ?? [];
-      const answers = ZONE[`${wanted?.type} ${wanted?.name}`];
+      const answers = dns.zone[`${wanted?.type} ${wanted?.name}`];
       if (dns.dead) clock.after(question.timeout_ms, () => resolve(undefined));
       else {
         const head = { type: "response" as const, id: query.id ?? 0, questions: query.questions ?? [] };
@@ -201,6 +201,65 @@ describe("a trunk whose name has two servers", () => {
     await run(clock, 400_000, 500);
     expect(line.flow?.remote.address).toBe(FIRST);
     expect(first.requests.length).toBeGreaterThan(before);
+  });
+
+  test("does not go back while the site may not, as in a 911 call", async () => {
+    const { clock, line, cut, trunks } = await world({ transport: "tcp" });
+    let busy = true;
+    trunks.returnsWhen(() => !busy);
+    await run(clock, 3_000);
+    cut(FIRST, true);
+    line.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 5_000);
+    const flow = line.flow;
+    expect(flow?.remote.address).toBe(SECOND);
+    cut(FIRST, false);
+    await run(clock, 900_000, 500);
+    expect(line.flow).toBe(flow);
+    expect(flow?.closed).toBe(false);
+    busy = false;
+    await run(clock, 60_000, 500);
+    expect(line.flow?.remote.address).toBe(FIRST);
+  });
+
+  test("going back leaves the connection open that calls were made over, and knows what comes by it", async () => {
+    const { clock, line, cut, trunks } = await world({ transport: "tcp" });
+    await run(clock, 3_000);
+    cut(FIRST, true);
+    line.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 5_000);
+    const left = line.flow;
+    cut(FIRST, false);
+    await run(clock, 400_000, 500);
+    expect(line.flow?.remote.address).toBe(FIRST);
+    expect(left?.closed).toBe(false);
+    expect(left !== undefined && trunks.of(left)?.id).toBe("line");
+  });
+
+  test("is not led away from a server that works by name servers that lie, but follows them to one that answers", async () => {
+    const { clock, line, dns } = await world();
+    await run(clock, 3_000);
+    const lie = { type: "A" as const, name: "one.carrier.example", ttl: 60, data: "198.51.100.99" };
+    const only = [srv("_sip._udp.carrier.example", 10, "one.carrier.example")];
+    dns.zone = { ...ZONE, "SRV _sip._udp.carrier.example": only, "A one.carrier.example": [lie] };
+    const flow = line.flow;
+    for (let t = 0; t < 900_000; t += 500) {
+      await run(clock, 500, 500);
+      expect(line.flow).toBe(flow);
+    }
+    dns.zone = { ...dns.zone, "A one.carrier.example": [{ ...lie, data: SECOND }] };
+    await run(clock, 700_000, 500);
+    expect(line.flow?.remote.address).toBe(SECOND);
+  });
+
+  test("follows priorities that are swapped", async () => {
+    const { clock, line, dns } = await world();
+    await run(clock, 3_000);
+    const service = "_sip._udp.carrier.example";
+    const swapped = [srv(service, 20, "one.carrier.example"), srv(service, 10, "two.carrier.example")];
+    dns.zone = { ...ZONE, [`SRV ${service}`]: swapped };
+    await run(clock, 400_000, 500);
+    expect(line.flow?.remote.address).toBe(SECOND);
   });
 
   test("is down when both are silent, and up when either is back", async () => {

@@ -54,7 +54,7 @@ export type TrunkInput = Stamp &
 
 export type TrunkEffect =
   /** A few OPTIONS in quick succession. */
-  | { readonly do: "burst"; readonly reason: string; readonly urgent: boolean }
+  | { readonly do: "burst"; readonly reason: string; readonly urgent: boolean; readonly founded: boolean }
   /** One OPTIONS soon, spread over the boxes: the path is back. */
   | { readonly do: "greet" }
   | { readonly do: "timer"; readonly timer: TrunkTimer; readonly at_ms: number }
@@ -166,7 +166,7 @@ function open(
   if (verdict.episode !== undefined || verdict.state === "down") return go(verdict);
   return go(
     { ...verdict, episode: { since_ms, reason, founded } },
-    { do: "burst", reason, urgent },
+    { do: "burst", reason, urgent, founded },
     { do: "timer", timer: "suspect", at_ms: at_ms + rules.suspect_after_ms },
     { do: "timer", timer: "down", at_ms: at_ms + rules.down_after_ms },
   );

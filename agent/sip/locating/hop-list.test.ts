@@ -37,4 +37,14 @@ describe("the servers of a peer (RFC 3263 §4.3)", () => {
     expect(inOrder(relocated(of(a, b), [c, a]), 0)).toEqual([c, a, b]);
     expect(inOrder(relocated(of(a, b), []), 0)).toEqual([a, b]);
   });
+
+  test("priorities that the name servers change are followed, also among the same servers", () => {
+    const list = of({ ...a, rank: 10 }, { ...b, rank: 20 }, { ...c, rank: 20 });
+    const swapped = relocated(list, [
+      { ...c, rank: 10 },
+      { ...b, rank: 10 },
+      { ...a, rank: 20 },
+    ]);
+    expect(inOrder(swapped, 0).map(({ address }) => address)).toEqual([b, c, a].map(({ address }) => address));
+  });
 });

@@ -31,13 +31,13 @@ export const NO_HOPS: HopList = { hops: [], behind: new Map() };
 export const sameHop = (a: Hop, b: Hop): boolean => keyOf(a) === keyOf(b);
 
 /**
- * A new answer of the name servers. Among the same servers the order stays what it was, so that a new draw of the weights
- * moves nobody; those that are no longer named stay as a last resort.
+ * A new answer of the name servers. Among the same servers of one priority the order stays what it was, so that a new draw
+ * of the weights moves nobody; those that are no longer named stay as a last resort.
  */
 export function relocated(list: HopList, hops: readonly Hop[]): HopList {
-  const named = new Set(hops.map(keyOf));
-  const before = list.hops.filter((hop) => named.has(keyOf(hop)));
-  const order = before.length === hops.length ? before : hops;
+  const named = new Map(hops.map((hop) => [keyOf(hop), hop]));
+  const before = list.hops.flatMap((hop) => named.get(keyOf(hop)) ?? []);
+  const order = before.length === hops.length ? before.sort((one, other) => (one.rank ?? 0) - (other.rank ?? 0)) : hops;
   const gone = list.hops.filter((hop) => !named.has(keyOf(hop)));
   const kept = [...order, ...gone].slice(0, HOPS_MAX);
   const keys = new Set(kept.map(keyOf));

@@ -29,6 +29,8 @@ export interface Hop {
   readonly port: number;
   /** The name whose certificate it must show: the one that was asked for, never the one that DNS led to (RFC 5922 §7). */
   readonly server_name: string;
+  /** Its place by transport and SRV priority, least first; those of one place stand as they were drawn. */
+  readonly rank?: number | undefined;
 }
 
 export type Locating =
@@ -47,12 +49,15 @@ interface Server {
   readonly transport: Protocol;
   readonly host: string;
   readonly port: number;
+  readonly rank?: number | undefined;
 }
 
 /** A set beyond these is an accident or an attack; what comes first is enough to call on. */
 const SERVICES_MAX = 4;
 const SERVERS_MAX = 8;
 const HOPS_MAX = 16;
+/** SRV priorities are of 16 bits. */
+const PRIORITIES = 65_536;
 
 const SERVICE_OF: Readonly<Record<string, { readonly transport: Protocol; readonly secure: boolean }>> = {
   "SIPS+D2T": { transport: "tls", secure: true },
@@ -143,14 +148,19 @@ function serversOf(
   random: () => number,
 ): Locating {
   let refused = false;
-  const servers = services.flatMap(({ transport, name }) => {
+  const servers = services.flatMap(({ transport, name }, place) => {
     const answer = answers.find(({ question }) => question.name === name);
     const srv = answer?.records.type === "SRV" ? answer.records.srv : [];
     // RFC 2782: a single "." says that there is no such service here.
     const real = srv.filter(({ target, port }) => target !== "" && target !== "." && port > 0);
     if (srv.length > 0 && real.length === 0) refused = true;
     return weightedOrder(real, random).map(
-      ({ target, port }: SrvRecord): Server => ({ transport, host: target, port }),
+      ({ target, port, priority }: SrvRecord): Server => ({
+        transport,
+        host: target,
+        port,
+        rank: place * PRIORITIES + priority,
+      }),
     );
   });
   if (servers.length > 0) return { phase: "addresses", sought, servers: servers.slice(0, SERVERS_MAX) };
@@ -169,7 +179,7 @@ function hopsOf(
   answers: readonly Answer[],
 ): readonly Hop[] {
   const hops = new Map<string, Hop>();
-  for (const { transport, host, port } of servers) {
+  for (const { transport, host, port, rank } of servers) {
     const found =
       ipFamily(host) === undefined
         ? answers.flatMap(({ question, records }) =>
@@ -180,7 +190,7 @@ function hopsOf(
       const address = canonicalAddress(text);
       if (address === undefined || !inFamilies(address, sought)) continue;
       const key = `${transport} ${address} ${port}`;
-      if (!hops.has(key)) hops.set(key, { transport, address, port, server_name: sought.host });
+      if (!hops.has(key)) hops.set(key, { transport, address, port, server_name: sought.host, rank });
     }
   }
   return [...hops.values()].slice(0, HOPS_MAX);
