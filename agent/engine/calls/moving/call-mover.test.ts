@@ -446,6 +446,60 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(readSdp(sdpOf(waiting(far).request) ?? "").media[0]?.address).toBe(BOX);
   });
 
+  test("is moved by a restarted engine that has never heard its far end, whatever the verdict on the path", async () => {
+    const { site, far } = await talking();
+    const asked = far.pending.length;
+    site.relay.silent_ms = 900;
+    await site.restart();
+    site.setDetour("up");
+    site.network.setPaths(BOX, PBX, { cut: "black-hole" });
+    site.setTrunk("suspect");
+    await site.pass(450);
+    site.relay.silent_ms = 1_300;
+    await site.pass(450);
+    expect(far.pending).toHaveLength(asked + 1);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+  });
+
+  test("cut while the phone's hold is on its way: the hold fails, the move is about what stood, and so is what follows", async () => {
+    const { site, alice, far, ofAlice, cut } = await talking();
+    const hold = alice.send(
+      alice.inDialog(
+        ofAlice,
+        "INVITE",
+        sdp(alice.address, 30_000).replace("o=- 1 1", "o=- 1 2").replace("sendrecv", "sendonly"),
+      ),
+    );
+    await site.pass(20);
+    await cut();
+    expect((await hold).status).toBe(503);
+    const asked = waiting(far).request;
+    expect(readSdp(sdpOf(asked) ?? "").media[0]).toMatchObject({ address: BOX_LTE, direction: "sendrecv" });
+    expect(readSdp(sdpOf(asked) ?? "").origin?.sessionVersion).toBe("3");
+    expect(cseqOf(asked)?.seq).toBe((cseqOf(far.pending.at(-2)?.request ?? asked)?.seq ?? 0) + 1);
+    far.respond(waiting(far), 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    // The far end is asked whether it is there.
+    site.relay.silent_ms = 1_200;
+    await site.pass(1_500);
+    const probe = waiting(far).request;
+    expect(probe).not.toBe(asked);
+    expect(sdpOf(probe)).toBe(sdpOf(asked));
+  });
+
+  test("takes an answer to the re-INVITE that comes while the next rung is tried", async () => {
+    const { site, far, cut } = await talking();
+    await cut();
+    const first = waiting(far);
+    await site.pass(1_250);
+    far.respond(first, 200, sdp(FAR, 40_000));
+    await site.pass(20);
+    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+    expect(site.relay.endpoints.get(site.relay.bridges.at(-1)?.[1] ?? "")?.local_address).toBe(BOX_LTE);
+  });
+
   test("is not told for ever that it is held where the engine is killed meanwhile", async () => {
     const { site, cut, heal } = await talking();
     await cut("down");
@@ -509,6 +563,16 @@ describe("several running calls", () => {
     const asked = made.far.pending.slice(before).map(({ request }) => header(request, "Call-ID"));
     expect(asked).toEqual([outside]);
     expect(made.site.relay.playing.size).toBe(1);
+  });
+
+  test("begin with what the PBX permitted last time", async () => {
+    const made = await talking();
+    made.site.parts.permissions.learn({
+      ...{ trunk: "cloud", rung: "reinvite", outcome: "refused", status: 403 },
+      at_wall: 0,
+    });
+    await made.cut();
+    expect(header(waiting(made.far).request, "Replaces")).toBeDefined();
   });
 
   test("stay all of them where the site file says so", async () => {

@@ -34,7 +34,7 @@ import {
   type Rung,
   settledOn,
 } from "./move-machine.ts";
-import { inPlace, nextIn, offerOf } from "./own-request.ts";
+import { inPlace, nextIn, offered, offerOf } from "./own-request.ts";
 import type { Permissions } from "./permissions.ts";
 import { PhoneOffers } from "./phone-offers.ts";
 import type { DialogWatcher, ProxiedDialogs } from "./proxied-dialogs.ts";
@@ -122,6 +122,7 @@ export class CallMover implements DialogWatcher {
       if (kept !== undefined) media.resume(dialog.leg, kept);
       dialogs.put(dialog);
       if (on !== dialog.trunk) this.#move(dialog, on);
+      this.#watch.resumed(dialog.leg);
     }
     this.#hush = clock.after(RESUMED_MS, () => {
       // They may have been held; what is still cut off has been found so by now.
@@ -389,8 +390,7 @@ export class CallMover implements DialogWatcher {
           const now = this.#context.dialogs.get(kept.leg);
           if (now === undefined || move.runner.state.name === "over") return false;
           // Once the far end is in it, the new dialog counts, whatever was answered before.
-          const { sdp_before: _, ...rest } = inPlace(now, dialog);
-          this.#context.dialogs.put({ ...rest, sdp: offer, raised: now.raised + 1, contact });
+          this.#context.dialogs.put({ ...offered(inPlace(now, dialog), offer), contact });
           this.#take(ports, kept.leg, sdp);
           move.ports = undefined;
           move.runner.feed({ type: "answered", rung });
@@ -406,7 +406,7 @@ export class CallMover implements DialogWatcher {
         const { state } = move.runner;
         if (state.name === "over" || state.to !== to || move.ports !== ports) return;
         const now = this.#context.dialogs.get(kept.leg);
-        if (now !== undefined) this.#context.dialogs.put({ ...now, sdp: offer, raised: now.raised + 1, contact });
+        if (now !== undefined) this.#context.dialogs.put({ ...offered(now, offer), contact });
         // Before anything else: the far end is heard from here on.
         this.#take(ports, kept.leg, sdp);
         move.ports = undefined;
@@ -416,9 +416,7 @@ export class CallMover implements DialogWatcher {
         const now = this.#context.dialogs.get(kept.leg);
         // The version that was refused is used up.
         const seen = now === undefined ? undefined : offerOf(now, []);
-        if (now !== undefined && seen !== undefined) {
-          this.#context.dialogs.put({ ...now, sdp: seen, raised: now.raised + 1 });
-        }
+        if (now !== undefined && seen !== undefined) this.#context.dialogs.put(offered(now, seen));
         move.runner.feed({ type: "refused", rung, status });
       },
     });

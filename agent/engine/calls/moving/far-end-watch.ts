@@ -1,7 +1,7 @@
 import { type Clock, every, type Timer } from "../../../base/clock.ts";
 import type { Health } from "../../paths/path.ts";
 import type { Trunk } from "../../trunks/trunk.ts";
-import { type FlowingSince, observeSound, SoundSuspicions } from "./sound-watch.ts";
+import { type FlowingSince, observeSound, SoundSuspicions, STOPPED_MS } from "./sound-watch.ts";
 
 const WATCH_MS = 400;
 /** A far end that is silent for so long after it flowed is gone, if nothing else answers by its path either. */
@@ -31,10 +31,21 @@ export class FarEndWatch {
   #flowing: FlowingSince = new Map();
   /** Calls that flowed and have not been heard since. */
   readonly #stopped = new Set<string>();
+  /** Calls from before a restart that have not been looked at. */
+  readonly #resumed = new Set<string>();
   #timer: Timer | undefined;
 
   constructor(context: FarEndContext) {
     this.#context = context;
+  }
+
+  /**
+   * A call from before a restart, whose far end may have fallen silent since. Its path has had no verdict by then, and gets
+   * none where it died before this engine's first probe: nobody has heard anything of it.
+   */
+  resumed(leg: string): void {
+    this.#resumed.add(leg);
+    this.start();
   }
 
   /** There are calls; it ends by itself when there are none. */
@@ -47,6 +58,7 @@ export class FarEndWatch {
     this.#timer = undefined;
     this.#flowing = new Map();
     this.#stopped.clear();
+    this.#resumed.clear();
   }
 
   /** A path has turned out to be dead: silence may be trusted again. */
@@ -63,12 +75,20 @@ export class FarEndWatch {
     const silences = await ask();
     const { flowing, stopped } = observeSound(this.#flowing, silences, clock.now());
     this.#flowing = flowing;
-    for (const leg of stopped) {
+    for (const leg of [...stopped, ...this.#silentSince(silences)]) {
       this.#stopped.add(leg);
       this.#suspect(leg);
     }
     for (const leg of this.#stopped) this.#judge(leg, silences.get(leg));
     looked(silences);
+  }
+
+  /** Calls from before a restart that are silent now; the media process may be a moment late with telling. */
+  #silentSince(silences: ReadonlyMap<string, number>): readonly string[] {
+    return [...this.#resumed].filter((leg) => {
+      const silent_ms = silences.get(leg);
+      return silent_ms !== undefined && this.#resumed.delete(leg) && silent_ms >= STOPPED_MS;
+    });
   }
 
   #suspect(leg: string): void {
@@ -82,11 +102,16 @@ export class FarEndWatch {
   #judge(leg: string, silent_ms: number | undefined): void {
     const trunk = this.#context.carrier(leg);
     if (trunk === undefined || silent_ms === undefined || silent_ms < SILENT_MS / 2) this.#stopped.delete(leg);
-    else if (silent_ms >= SILENT_MS && isDoubtful(trunk.path.health) && isDoubtful(trunk.health)) {
+    else if (silent_ms >= SILENT_MS && isUnheard(trunk.path.health) && isDoubtful(trunk.health)) {
       this.#stopped.delete(leg);
       this.#context.lost(leg);
     }
   }
+}
+
+/** Nothing shows that it works. */
+function isUnheard({ state }: Health): boolean {
+  return state !== "up" && state !== "degraded";
 }
 
 export function isDoubtful({ state }: Health): boolean {

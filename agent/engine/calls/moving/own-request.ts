@@ -10,7 +10,7 @@ import type { Flow } from "../../../sip/transport/flow.ts";
 import type { Answerer } from "../credentials.ts";
 import { inserted } from "./cseq-offset.ts";
 import type { KeptDialog } from "./kept-dialog.ts";
-import { raiseVersion } from "./session-version.ts";
+import { raiseVersion, versionAhead } from "./session-version.ts";
 
 /** A move is to be heard within three seconds: the first packet may be lost. */
 const RETRANSMIT_MS = [150, 400, 900] as const;
@@ -26,8 +26,14 @@ export function offerOf(
 ): string | undefined {
   const sdp = kept.sdp_before ?? kept.sdp;
   if (sdp === undefined || targets === undefined) return sdp;
-  // RFC 3264 §8: a changed description has the next version.
-  return keepFormats(editSdp(raiseVersion(sdp, 1), targets), agreed);
+  // RFC 3264 §8: a changed description has the next version, also behind an offer of the phone that came to nothing.
+  const by = 1 + versionAhead(kept.sdp ?? sdp, sdp);
+  return keepFormats(editSdp(raiseVersion(sdp, by), targets), agreed);
+}
+
+/** The call after an offer of the box's own: it counts with the far end, and no earlier one does. */
+export function offered({ sdp_before: _, ...kept }: KeptDialog, sdp: string): KeptDialog {
+  return { ...kept, sdp, raised: kept.raised + 1 };
 }
 
 /** The next request of the box's own towards the far end, and the call after it. */

@@ -1,7 +1,7 @@
 /** A stream that comes without a longer pause than this flows. */
 const FLOWING_MS = 300;
 /** So long a pause is none of the network's jitter; a packet comes every 20 or 30 ms. */
-const STOPPED_MS = 500;
+export const STOPPED_MS = 500;
 /** Who pauses between words (silence suppression) has not flowed for so long. */
 const STEADY_MS = 3_000;
 
