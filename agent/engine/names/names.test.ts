@@ -2,11 +2,12 @@ import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import { decode, encode, type Packet, type RecordType } from "dns-packet";
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
-import { systemClock } from "../../base/clock.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import type { SiteConfig } from "../../base/config/schema.ts";
 import type { Mode } from "../../base/events.ts";
 import { silentLog } from "../../base/log.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
 import type { AskServer } from "../paths/dns-client.ts";
 import type { Path, Paths } from "../paths/path.ts";
 import { decide, mayAsk } from "./answers.ts";
@@ -77,7 +78,14 @@ afterEach(async () => {
   for (const names of running.splice(0)) await names.close();
 });
 
-async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: string[]; mode?: Mode }) {
+async function serve(options: {
+  wan: "up" | "down";
+  ask: AskServer;
+  subnets?: string[];
+  mode?: Mode;
+  servers?: string[];
+  clock?: Clock;
+}) {
   const path = (id: string, kind: "wan" | "lte", state: string) =>
     ({ id, kind, localAddress: undefined, health: { state } }) as unknown as Path;
   const all = [path("lte", "lte", "up"), path("wan", "wan", options.wan)];
@@ -90,13 +98,13 @@ async function serve(options: { wan: "up" | "down"; ask: AskServer; subnets?: st
       { domain: "pbx.example", host: "203.0.113.10" },
     ],
     paths: [
-      { id: "wan", dns_servers: ["203.0.113.53"] },
+      { id: "wan", dns_servers: options.servers ?? ["203.0.113.53"] },
       { id: "lte", dns_servers: ["198.51.100.53"] },
     ],
   } as unknown as SiteConfig;
   const names = new Names({
     config,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log: silentLog,
     paths,
     ask: options.ask,
@@ -207,6 +215,41 @@ describe("the box's DNS server", () => {
         answers: [{ data: { services: "SIP+D2U" } }, { data: { services: "SIP+D2T" } }],
       });
       expect(await ask("pbx.example", "AAAA")).toMatchObject({ rcode: "NOERROR", answers: [] });
+    });
+
+    test.each(["REFUSED", "NXDOMAIN", "SERVFAIL"])(
+      "says that it is the box when the WAN's server says %s",
+      async (rcode) => {
+        const flags = { SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 }[rcode] ?? 0;
+        const refuse: AskServer = async ({ bytes }) => {
+          const { id = 0, questions = [] } = decode(Buffer.from(bytes));
+          return encode({ type: "response", id, flags, questions });
+        };
+        const { port } = await serve({ wan: "up", mode: "normal", ask: refuse });
+        expect(await askUdp(port, encode(query("edge.pbx.example", "A")))).toMatchObject({
+          rcode: "NOERROR",
+          answers: [{ data: "127.0.0.1" }],
+        });
+        // That there is no such service may well be true.
+        expect((await askUdp(port, encode(query("_sip._udp.pbx.example", "SRV"))))?.answers).toHaveLength(
+          rcode === "NXDOMAIN" ? 0 : 1,
+        );
+      },
+    );
+
+    test("does not wait for a server that is silent before it asks the next one", async () => {
+      const clock = new ManualClock();
+      const servers = ["203.0.113.53", "203.0.113.54"];
+      const second: AskServer = (question) => {
+        if (question.server === servers[1]) return cloud(question);
+        clock.advance(400);
+        return new Promise(() => {});
+      };
+      const { port } = await serve({ wan: "up", ask: second, servers, clock });
+      const answer = askUdp(port, encode(query("pbx.example", "A")));
+      await vi.waitFor(() => expect(clock.pending).toBe(2));
+      clock.advance(0);
+      expect(await answer).toMatchObject({ answers: [{ data: "203.0.113.10" }] });
     });
 
     test("other names under the PBX's domain stay the cloud's", async () => {

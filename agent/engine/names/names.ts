@@ -31,6 +31,8 @@ export interface NamesCounters {
 
 /** A phone asks again after two or three seconds. */
 const FORWARD_TIMEOUT_MS = 1_500;
+/** A server that is silent so long has the next one asked beside it. */
+const NEXT_SERVER_MS = 300;
 const MAX_FORWARDING = 256;
 const QUERY_BYTES = 1_024;
 /** So that phones that were told of the cloud ask again soon after it is gone. Seconds. */
@@ -158,11 +160,13 @@ export class Names {
       for (const path of this.#waysOut()) {
         const answer = await this.#askPath(path, question);
         if (answer === undefined) continue;
+        const rcode = rcodeOf(answer);
+        // The cloud's own name exists: whoever denies it is in no state to tell.
+        if (rcode === "NXDOMAIN" && this.#cloudNames.includes(bareName(question.name))) continue;
         this.counters.forwarded++;
-        const { rcode } = answer as { readonly rcode?: string };
         const all = answer.answers ?? [];
         const answers = otherwise === undefined ? all : all.map(shortLived);
-        respond(query, { rcode: rcode ?? "NOERROR", answers, authorities: answer.authorities ?? [] }, limit, reply);
+        respond(query, { rcode, answers, authorities: answer.authorities ?? [] }, limit, reply);
         return;
       }
       if (otherwise !== undefined) {
@@ -181,26 +185,47 @@ export class Names {
     return this.#context.paths.all().filter((path) => path.kind === "wan" && path.health.state !== "down");
   }
 
-  async #askPath(path: Path, question: Question): Promise<Packet | undefined> {
-    const servers = this.#context.config.paths.find((each) => each.id === path.id)?.dns_servers ?? [];
-    for (const server of servers.slice(0, 2)) {
-      const id = randomInt(1, 65_536);
-      const bytes = encode({ type: "query", id, flags: RECURSION_DESIRED, questions: [question] });
-      const answer = await this.#ask({
-        bytes,
-        server,
-        protocol: "udp",
-        local_address: path.localAddress,
-        timeout_ms: FORWARD_TIMEOUT_MS,
-        matches: (candidate) => answersQuestion(candidate, id, question),
-      });
-      const packet = answer === undefined ? undefined : readPacket(answer);
-      // A server that fails says nothing about the next one.
-      if (packet !== undefined && (packet as { readonly rcode?: string }).rcode !== "SERVFAIL") return packet;
-    }
-    return undefined;
+  /** The first of a path's servers that can say. One that is silent does not hold up the next. */
+  #askPath(path: Path, question: Question): Promise<Packet | undefined> {
+    const { config, clock } = this.#context;
+    const servers = (config.paths.find((each) => each.id === path.id)?.dns_servers ?? []).slice(0, 2);
+    return new Promise((resolve) => {
+      let open = servers.length;
+      if (open === 0) resolve(undefined);
+      const timers = servers.map((server, i) =>
+        clock.after(i * NEXT_SERVER_MS, () => {
+          void this.#askServer(server, path, question).then((packet) => {
+            open--;
+            if (packet === undefined && open > 0) return;
+            for (const timer of timers) timer.cancel();
+            resolve(packet);
+          });
+        }),
+      );
+    });
+  }
+
+  /** Undefined from a server that fails or refuses: that says nothing about the name, nor about the next server. */
+  async #askServer(server: string, path: Path, question: Question): Promise<Packet | undefined> {
+    const id = randomInt(1, 65_536);
+    const answer = await this.#ask({
+      bytes: encode({ type: "query", id, flags: RECURSION_DESIRED, questions: [question] }),
+      server,
+      protocol: "udp",
+      local_address: path.localAddress,
+      timeout_ms: FORWARD_TIMEOUT_MS,
+      matches: (candidate) => answersQuestion(candidate, id, question),
+    });
+    const packet = answer === undefined ? undefined : readPacket(answer);
+    return packet !== undefined && SAYS_SOMETHING.has(rcodeOf(packet)) ? packet : undefined;
   }
 }
+
+const SAYS_SOMETHING: ReadonlySet<string> = new Set(["NOERROR", "NXDOMAIN"]);
+
+const rcodeOf = (packet: Packet): string => (packet as { readonly rcode?: string }).rcode ?? "NOERROR";
+
+const bareName = (name: string): string => name.toLowerCase().replace(/\.$/, "");
 
 function shortLived(answer: Answer): Answer {
   return "ttl" in answer && answer.ttl !== undefined ? { ...answer, ttl: Math.min(answer.ttl, CLOUD_TTL_S) } : answer;
