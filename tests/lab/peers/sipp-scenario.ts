@@ -112,6 +112,12 @@ export function reply(status: string, options: ReplyOptions = {}): Step {
 /** Of an INVITE that came by a proxy: it records its route at the top, so that this is every Via and Record-Route. */
 const UP_TO_FROM = { regexp: "Record-Route:.*From:", where: 'search_in="msg"', variable: "invite_up_to_From" } as const;
 
+const CONTACT_URI = {
+  regexp: "sips?:[^&gt;]*",
+  where: 'search_in="hdr" header="Contact:"',
+  variable: "invite_target",
+} as const;
+
 /**
  * Takes the INVITE and keeps what answers to it must copy, for `answerInvite`: other requests may come between.
  * `proxied`: it has several lines of Via and of Record-Route, of which SIPp keeps the first alone when asked for them.
@@ -119,7 +125,7 @@ const UP_TO_FROM = { regexp: "Record-Route:.*From:", where: 'search_in="msg"', v
 export function takeInvite(options: ReceiveOptions & { readonly proxied?: boolean } = {}): Step {
   const line = (header: string) =>
     ({ regexp: ".*", where: `search_in="hdr" header="${header}:"`, variable: `invite_${header}` }) as const;
-  const kept = [options.proxied ? UP_TO_FROM : line("Via"), ...["From", "To", "CSeq"].map(line)];
+  const kept = [options.proxied ? UP_TO_FROM : line("Via"), ...["From", "To", "CSeq"].map(line), CONTACT_URI];
   const actions = kept.map(
     ({ regexp, where, variable }) => `<ereg regexp="${regexp}" ${where} assign_to="${variable}"/>`,
   );
@@ -135,6 +141,24 @@ To: [$invite_To]${toTag(options.tag)}
 [last_Call-ID:]
 CSeq: [$invite_CSeq]`;
   return send(responseText(status, copied, options), options);
+}
+
+/** A request to who sent the INVITE that `takeInvite` took, within the dialog that `answerInvite` made. */
+export function requestBack(
+  method: string,
+  cseq: number,
+  options: Pick<RequestOptions, "headers" | "body" | "retransmitted_ms"> = {},
+): Step {
+  const lines = [`Contact: ${OWN_CONTACT}`, ...(options.headers ?? [])];
+  const text = `${method} [$invite_target] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: [$invite_To];tag=${OWN_TAG}
+To: [$invite_From]
+[last_Call-ID:]
+CSeq: ${cseq} ${method}
+Max-Forwards: 70
+${lines.map((each) => `${each}\n`).join("")}${options.body ?? noBody}`;
+  return send(text, options);
 }
 
 /**

@@ -3,6 +3,7 @@ import { brokenBox } from "./broken-box.ts";
 import { carrierNats } from "./carrier-nat.ts";
 import { emergencyCallers } from "./emergency-callers.ts";
 import { emergencyCuts } from "./emergency-cuts.ts";
+import { emergencyOddCarriers } from "./emergency-odd-carriers.ts";
 import { emergencyResets } from "./emergency-resets.ts";
 import { emergencyRestart } from "./emergency-restart.ts";
 import { emergencyWeather } from "./emergency-weather.ts";
@@ -34,6 +35,7 @@ export const scenarios: readonly Scenario[] = [
   ...runningCalls,
   ...emergencyCallers,
   ...emergencyCuts,
+  ...emergencyOddCarriers,
   ...emergencyResets,
   ...severalServers,
   ...emergencyRestart,

@@ -29,7 +29,7 @@ const EARLY_MS = 900;
 const psapOf = (lab: Lab, way: Way | undefined): Telephone | undefined =>
   way === "lte-trunk" ? lab.remote.psapLte : way === "cloud" ? lab.remote.psapWan : undefined;
 
-interface Weather {
+export interface Weather {
   readonly name: string;
   readonly summary: string;
   /** What SIPp does; given the lab where it needs files. */
@@ -44,7 +44,7 @@ interface Weather {
   readonly heard_ms?: number;
 }
 
-async function answers(caller: Telephone, psap: Telephone | undefined): Promise<undefined> {
+export async function answers(caller: Telephone, psap: Telephone | undefined): Promise<undefined> {
   if (psap !== undefined) {
     await psap.ringing(10_000);
     await psap.answer();
@@ -55,7 +55,7 @@ async function answers(caller: Telephone, psap: Telephone | undefined): Promise<
 }
 
 /** The telephone dials; whoever the weather leaves answers; they talk; the caller hangs up; the call is judged. */
-async function playWeather(lab: Lab, one: Weather): Promise<void> {
+export async function playWeather(lab: Lab, one: Weather): Promise<void> {
   const caller = lab.phones[one.caller ?? "baresip101"];
   const since = marks(lab);
   const sipp = await carrierSteps(lab, `${one.name}-carrier`, one.carrier);
@@ -91,7 +91,7 @@ async function whichever(lab: Lab, since: Marks, all: readonly Expected[]): Prom
   return found;
 }
 
-const byCarrier = (...between: string[]): Expected => ({
+export const byCarrier = (...between: string[]): Expected => ({
   bridged: "carrier",
   records: ["carrier trying", ...between, "carrier answered 200"],
   ended_by: "caller",
@@ -100,13 +100,13 @@ const byCarrier = (...between: string[]): Expected => ({
 const lteAnswers = ["lte-trunk trying", "lte-trunk ringing 180", "lte-trunk answered 200"];
 
 /** LTE takes it after, or beside, the carrier; `after`: what is recorded of the carrier's leg then. */
-const byLte = (before: readonly string[], after: readonly string[] = []): Expected => ({
+export const byLte = (before: readonly string[], after: readonly string[] = []): Expected => ({
   bridged: "lte-trunk",
   records: ["carrier trying", ...before, ...lteAnswers, ...after],
   ended_by: "caller",
 });
 
-const challenge = (name: "WWW-Authenticate" | "Proxy-Authenticate"): string =>
+export const challenge = (name: "WWW-Authenticate" | "Proxy-Authenticate"): string =>
   `${name}: Digest realm="carrier.example", nonce="5d41402abc4b2a76b971", algorithm=MD5, qop="auth"`;
 
 /** The INVITE with the box's credentials must prove its password; for a 407 SIPp can only see that there are some. */

@@ -129,6 +129,7 @@ export async function judge(
     }
     saneReasons(leg, answered_at);
     cancelledInOrder(leg);
+    acknowledged(leg);
   }
   if ((expected.refused_with ?? []).length === 0) inTime(lab, legsSince(lab, since));
   return legs;
@@ -241,6 +242,16 @@ function inTime(lab: Lab, legs: readonly SeenLeg[]): void {
       `the attempt by ${leg.way} left ${after_ms.toFixed(0)} ms after ${what} by ${before.way}`,
     );
   });
+}
+
+/** RFC 3261 §13.2.2.4: every 200 gets its ACK, a repeated one too, or its sender would end the call after 32 s. */
+function acknowledged({ way, sent, came }: SeenLeg): void {
+  for (const answer of came.filter(isAnswer)) {
+    const acked = sent.some(
+      ({ method, at }) => method === "ACK" && at >= answer.at && at - answer.at <= RELEASED_WITHIN_MS,
+    );
+    expect(acked, `a 200 by ${way} got no ACK`);
+  }
 }
 
 /** RFC 3261 §9.1: an INVITE is cancelled only after a provisional response to it. */
