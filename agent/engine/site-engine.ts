@@ -172,7 +172,7 @@ export class SiteEngine {
           record,
           events,
           alarms,
-          forwardedGiveWay: (path) => this.#parts.mover.giveWay(path),
+          forwardedGiveWay: (path) => this.#parts.proxy.giveWay(path),
           journalDir: join(context.run_dir, "calls"),
         });
         return calls;

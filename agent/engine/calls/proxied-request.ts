@@ -6,7 +6,7 @@ import { type FailoverTransaction, type PeerServers, requestWithFailover } from 
 import type { ServerTransaction } from "../../sip/transactions/server-transaction.ts";
 import { dropAssertions, isInDialog, withoutOurVia } from "../forwarding.ts";
 import type { Trunk } from "../trunks/trunk.ts";
-import { ELSEWHERE } from "./incoming-invite.ts";
+import { ELSEWHERE, GAVE_WAY } from "./incoming-invite.ts";
 import { dialogOf } from "./proxy-forks.ts";
 import { sessionOf } from "./proxy-media.ts";
 import { isDown, isSuspect, mediaParties, type Party, type ProxyContext, type Target } from "./proxy-parties.ts";
@@ -128,6 +128,19 @@ export class ProxiedRequest {
       return;
     }
     this.#giveUp(trunk, () => true);
+  }
+
+  /** An emergency call takes this path: a call that is still being set up over it ends now, and nobody's word is waited for. */
+  giveWay(path: string): void {
+    const { from, tx, context, leg } = this.#options;
+    const over = (party: Party) => party.kind === "trunk" && party.trunk.path.id === path;
+    const concerned = over(from) || this.#branches.some(({ done, target }) => !done && over(target.party));
+    if (!this.#isInvite || this.#inDialog || this.#finalSent || !concerned) return;
+    context.log.warn("a call that is being forwarded gives way to an emergency call", { leg, path });
+    this.#cancel([GAVE_WAY]);
+    this.#finalSent = true;
+    tx.respond(buildResponse(tx.request, 480, { reason: "An emergency call needs the line" }));
+    this.#callEnded(480);
   }
 
   /** The trunk does not answer its probes either: a call that it has not said a word about goes another way. */

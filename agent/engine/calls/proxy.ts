@@ -157,6 +157,12 @@ export class SipProxy {
     return true;
   }
 
+  /** Every call over this path ends now, answered or not: an emergency call needs what it takes. */
+  giveWay(path: string): void {
+    for (const running of [...this.#running]) running.giveWay(path);
+    this.#context.mover.giveWay(path);
+  }
+
   /** A verdict on a trunk or its path: what waits for it in vain goes another way, or is told so. */
   trunkChanged(trunk: Trunk): void {
     if (isDown(trunk)) for (const running of [...this.#running]) running.trunkDown(trunk);
