@@ -64,14 +64,33 @@ describe("the dispatcher", () => {
   test("an emergency call is seen before registration, limits and mode", async () => {
     const site = await memorySite();
     const stranger = await site.phone("nobody", "10.20.0.99");
-    for (let i = 0; i < 5_100; i++) void stranger.send(stranger.registerRequest());
-    await site.pass(10);
-    expect(site.parts.counters.all().limited_lan).toBeGreaterThan(0);
+    // The flood is bytes alone, for what the box answers by itself.
+    const flood = site.network.transport();
+    await flood.listen({ protocol: "udp", address: stranger.address, port: 5070 });
+    const ends = { address: BOX, port: 5060, local_address: stranger.address, local_port: 5070 } as const;
+    const flow = flood.flowTo({ protocol: "udp", ...ends });
+    for (let i = 0; i < 5_100; i++) {
+      flood.send(
+        flow,
+        Buffer.from(
+          `OPTIONS sip:${BOX} SIP/2.0\r\nVia: SIP/2.0/UDP ${stranger.address}:5070;branch=z9hG4bK${i}\r\n` +
+            `From: <sip:a@b>;tag=1\r\nTo: <sip:${BOX}>\r\nCall-ID: ${i}\r\nCSeq: 1 OPTIONS\r\n\r\n`,
+        ),
+      );
+    }
+    // In the same instant: a moment later the limit would let a few requests through again.
     for (const to of ["911", "9911", "tel:911", "urn:service:sos", "sip:%39%31%31@anywhere.example"]) {
       void stranger.send(stranger.inviteRequest(to));
     }
     await site.pass(20);
+    expect(site.parts.counters.all().limited_lan).toBeGreaterThan(0);
     expect(site.calls.taken).toHaveLength(5);
+    for (const mode of ["survivable", "forced", "recovering"] as const) {
+      site.setMode(mode);
+      void stranger.send(stranger.inviteRequest("911"));
+      await site.pass(5);
+    }
+    expect(site.calls.taken).toHaveLength(8);
     expect(site.calls.taken.every((taken) => taken.startsWith("emergency "))).toBe(true);
   });
 
