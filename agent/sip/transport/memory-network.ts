@@ -253,6 +253,7 @@ class MemoryConnection {
       if (finished) return;
       finished = true;
       side.closed = true;
+      side.events?.gone();
       this.#send(side, () => this.#close(this.#other(side), undefined));
       if (this.#other(side).closed) this.#ended();
     };
@@ -303,6 +304,7 @@ class MemoryConnection {
     if (side.closed) return;
     side.closed = true;
     side.events?.closed(error);
+    side.events?.gone();
     if (this.#other(side).closed) this.#ended();
   }
 }

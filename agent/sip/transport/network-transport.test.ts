@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../base/clock.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
 import { buildRequest, buildResponse } from "../messages/build.ts";
 import { header } from "../messages/headers.ts";
 import type { SipMessage, SipRequest } from "../messages/message.ts";
@@ -154,14 +155,59 @@ describe("TCP peers that misbehave", () => {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   });
 
-  test("the ninth connection of one source is closed, the others stay", async () => {
+  test("the ninth connection of one source takes the place of the one that never said anything, the others stay", async () => {
     const { b, at } = await listening();
+    let heard = nextMessage(b);
+    const speaking = await dial(at.port);
+    speaking.write(printMessage(options("SIP/2.0/TCP x;branch=z9hG4bKx")));
+    await heard;
+    const silent = await dial(at.port);
     const sockets: Socket[] = [];
-    for (let n = 0; n < 8; n++) sockets.push(await dial(at.port));
-    await ended(await dial(at.port));
+    for (let n = 2; n < 8; n++) sockets.push(await dial(at.port));
+    const gone = ended(silent);
+    const ninth = await dial(at.port);
+    await gone;
     expect(b.counters.dropped.connection_limit).toBe(1);
+    heard = nextMessage(b);
+    ninth.write(printMessage(options("SIP/2.0/TCP x;branch=z9hG4bKy")));
+    await heard;
+    sockets.push(speaking, ninth);
     expect(sockets.every((socket) => !socket.destroyed)).toBe(true);
     for (const socket of sockets) socket.destroy();
+  });
+
+  test("who was refused and never ends its half is cut off, and holds its place until then", async () => {
+    const clock = new ManualClock();
+    const b = networkTransport({ clock });
+    open.push(b);
+    const at = await b.listen({ protocol: "tcp", address: "127.0.0.1", port: 0 });
+    const stubborn = (): Promise<Socket> =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ host: "127.0.0.1", port: at.port, allowHalfOpen: true });
+        socket.on("error", () => {});
+        socket.once("error", reject);
+        socket.on("end", () => resolve(socket));
+        socket.resume();
+        socket.write("OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP x\r\n\r\n");
+      });
+    /** It is told of the reset only once it writes. */
+    const cut = (socket: Socket) =>
+      new Promise<void>((resolve) => {
+        socket.once("close", resolve);
+        const write = () => {
+          if (!socket.destroyed) socket.write("x", () => setImmediate(write));
+        };
+        write();
+      });
+    const refused: Socket[] = [];
+    for (let n = 0; n < 9; n++) refused.push(await stubborn());
+    const [first] = refused;
+    if (first === undefined) throw new Error("nothing was refused");
+    await cut(first);
+    expect(b.counters.dropped).toMatchObject({ framing: 9, connection_limit: 1 });
+    clock.advance(2_000);
+    await Promise.all(refused.slice(1).map(cut));
+    expect(clock.pending).toBe(0);
   });
 
   test("a message in pieces of one byte is put together, its answer comes back on the connection", async () => {

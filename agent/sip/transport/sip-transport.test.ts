@@ -180,20 +180,41 @@ describe("TCP connections", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("from one source are limited to eight, whichever they are", async () => {
+  test("from one source are limited to eight: who was heard of longest ago makes room for the newest", async () => {
     const { clock, box, peer } = await site();
-    const flows = Array.from({ length: 10 }, (_, n) =>
-      peer.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: PEER, local_port: 7000 + n }),
-    );
+    const dial = (local_port: number) =>
+      peer.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: PEER, local_port });
+    const flows = Array.from({ length: 8 }, (_, n) => dial(7000 + n));
+    for (const flow of flows) {
+      peer.send(flow, request("SIP/2.0/TCP x;branch=z9hG4bK1"));
+      clock.advance(10);
+    }
+    const [first, second] = flows;
+    if (first !== undefined) peer.send(first, bytes("\n\n"));
+    clock.advance(10);
+    const ninth = dial(7100);
     clock.advance(0);
-    expect(flows.filter((flow) => flow.connected)).toHaveLength(8);
-    expect(box.counters.dropped.connection_limit).toBe(2);
-    const [first] = flows;
-    if (first !== undefined) peer.close(first);
+    expect(ninth.connected).toBe(true);
+    expect(flows.filter((flow) => !flow.connected)).toEqual([second]);
+    expect(box.counters.dropped.connection_limit).toBe(1);
+  });
+
+  test("altogether are limited too, and a newcomer always gets in: of the silent ones the oldest goes", async () => {
+    const { clock, box, network } = await site({ limits: { connections: 4 } });
+    const dial = (host: number) =>
+      network.transport().flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: `203.0.113.${host}` });
+    const telephone = network.transport();
+    const way = telephone.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: PEER });
+    telephone.send(way, request("SIP/2.0/TCP x;branch=z9hG4bK1"));
     clock.advance(0);
-    const again = peer.flowTo({ protocol: "tcp", address: BOX, port: 5060, local_address: PEER, local_port: 7100 });
-    clock.advance(0);
-    expect(again.connected).toBe(true);
+    const flood = Array.from({ length: 30 }, (_, n) => {
+      const flow = dial(n + 1);
+      clock.advance(1);
+      return flow;
+    });
+    expect(flood.filter((flow) => flow.connected)).toEqual(flood.slice(-3));
+    expect(way.connected).toBe(true);
+    expect(box.counters.dropped.connection_limit).toBe(27);
   });
 
   test("a message that trickles is cut off after 5 s for its head, and 5 s for its body", async () => {

@@ -99,6 +99,7 @@ export class SipTransport implements TransportLayer {
         this.#call(this.#onPong, flow);
       },
       closed: (flow, error) => this.#streamClosed(flow, error),
+      gone: (flow) => this.#streams.gone(flow),
     };
     this.#stunLimit = new StunLimit(options.clock);
     this.#keepAlives = new KeepAlives({
@@ -177,9 +178,11 @@ export class SipTransport implements TransportLayer {
     tls: string | undefined,
     { local, remote, socket, peer }: AcceptedStream,
   ): StreamEvents | undefined {
-    if (!this.#streams.admits(remote.address)) {
+    const crowding = this.#streams.crowding(remote.address);
+    if (crowding !== undefined) {
       this.counters.dropped.connection_limit++;
-      return undefined;
+      crowding.abort({ code: "ECONNABORTED", detail: `${crowding.id} had to make room` });
+      this.#streams.gone(crowding);
     }
     const flow = this.#newStream({ protocol, local, remote, inbound: true, tls, sent_by_port: local.port, peer });
     flow.attach(socket);

@@ -55,6 +55,8 @@ export interface StreamEvents {
   data(bytes: Uint8Array): void;
   /** Once, last: with the error when the connection did not end in order. */
   closed(error: TransportError | undefined): void;
+  /** The operating system holds nothing of it any more; comes after `closed`, or after an end of ours. */
+  gone(): void;
 }
 
 export interface StreamSocket {

@@ -6,19 +6,31 @@ import type { TransportLimits } from "./transport.ts";
 export class StreamBook {
   readonly #limits: TransportLimits;
   readonly #byRemote = new Map<string, StreamFlow[]>();
+  /** Those that came in, oldest first, until their sockets are gone: a connection that has ended may still hold one. */
+  readonly #inbound = new Set<StreamFlow>();
   readonly #inboundBySource = new Map<string, number>();
   /** Where a peer of proven identity says that it listens, to the connection that it would have used (RFC 5923). */
   readonly #aliases = new Map<string, StreamFlow>();
-  #inbound = 0;
 
   constructor(limits: TransportLimits) {
     this.#limits = limits;
   }
 
-  /** Whether one more connection from this address may come in. */
-  admits(source: string): boolean {
-    const fromSource = this.#inboundBySource.get(source) ?? 0;
-    return fromSource < this.#limits.connections_per_source && this.#inbound < this.#limits.connections;
+  /**
+   * Which connection must go before one more from this address may come in; undefined when there is room. The newest is
+   * never the one, for it may be a 911 call's: first goes what has ended already, then who has never said anything, then
+   * who was heard of longest ago; of the same source, where that has its share.
+   */
+  crowding(source: string): StreamFlow | undefined {
+    const { connections, connections_per_source } = this.#limits;
+    const share = (this.#inboundBySource.get(source) ?? 0) >= connections_per_source;
+    if (!share && this.#inbound.size < connections) return undefined;
+    let least: StreamFlow | undefined;
+    for (const flow of this.#inbound) {
+      if (share && flow.remote.address !== source) continue;
+      if (least === undefined || standing(flow) < standing(least)) least = flow;
+    }
+    return least;
   }
 
   add(flow: StreamFlow): void {
@@ -26,7 +38,9 @@ export class StreamBook {
     const flows = this.#byRemote.get(key);
     if (flows === undefined) this.#byRemote.set(key, [flow]);
     else flows.push(flow);
-    if (flow.inbound) this.#count(flow.remote.address, 1);
+    if (!flow.inbound) return;
+    this.#inbound.add(flow);
+    this.#count(flow.remote.address, 1);
   }
 
   remove(flow: StreamFlow): void {
@@ -34,8 +48,12 @@ export class StreamBook {
     const rest = this.#byRemote.get(key)?.filter((other) => other !== flow) ?? [];
     if (rest.length === 0) this.#byRemote.delete(key);
     else this.#byRemote.set(key, rest);
-    if (flow.inbound) this.#count(flow.remote.address, -1);
     for (const [alias, other] of this.#aliases) if (other === flow) this.#aliases.delete(alias);
+  }
+
+  /** Its socket is no more: there is room for another. */
+  gone(flow: StreamFlow): void {
+    if (this.#inbound.delete(flow)) this.#count(flow.remote.address, -1);
   }
 
   /**
@@ -66,7 +84,6 @@ export class StreamBook {
   }
 
   #count(source: string, by: 1 | -1): void {
-    this.#inbound += by;
     const fromSource = (this.#inboundBySource.get(source) ?? 0) + by;
     if (fromSource <= 0) this.#inboundBySource.delete(source);
     else this.#inboundBySource.set(source, fromSource);
@@ -79,6 +96,10 @@ export interface WantedStream {
   readonly address: string | undefined;
   readonly port: number | undefined;
   readonly tls: string | undefined;
+}
+
+function standing({ closed, heard_ms = -1 }: StreamFlow): number {
+  return closed ? -2 : heard_ms;
 }
 
 function aliasKey(tls: string, { address, port }: Endpoint): string {

@@ -13,8 +13,12 @@ export interface StreamOwner {
   slow(flow: StreamFlow): void;
   pong(flow: StreamFlow): void;
   closed(flow: StreamFlow, error: TransportError | undefined): void;
+  /** Its socket is no more. */
+  gone(flow: StreamFlow): void;
 }
 
+/** Time for a peer to take the last of what was written and to end its half, once we have ended ours. */
+const LINGER_MS = 2_000;
 const CRLF = Buffer.from("\r\n");
 
 /** One TCP or TLS connection: framing, keep-alive, time limits. */
@@ -36,6 +40,8 @@ export class StreamFlow implements Flow {
   #deadline: Timer | undefined;
   #phase: StreamFramer["phase"] = "idle";
   #crlfs = 0;
+  #heard_ms: number | undefined;
+  #linger: Timer | undefined;
   readonly #framer = new StreamFramer();
   readonly #clock: Clock;
   readonly #limits: TransportLimits;
@@ -84,6 +90,11 @@ export class StreamFlow implements Flow {
     return this.#closed;
   }
 
+  /** When the peer last said something; undefined while no whole message has ever come. */
+  get heard_ms(): number | undefined {
+    return this.#heard_ms;
+  }
+
   /** Gives the flow its socket, connected or connecting. */
   attach(socket: StreamSocket): void {
     this.#socket = socket;
@@ -105,7 +116,16 @@ export class StreamFlow implements Flow {
       this.#connected = true;
     },
     data: (bytes) => this.#data(bytes),
-    closed: (error) => this.#end(error),
+    closed: (error) => {
+      this.#end(error);
+      this.#lingers();
+    },
+    gone: () => {
+      this.#socket = undefined;
+      this.#linger?.cancel();
+      this.#linger = undefined;
+      this.#owner.gone(this);
+    },
   };
 
   /** Why it cannot be written now, a closed connection's own reason included; undefined when the bytes were taken. */
@@ -122,9 +142,9 @@ export class StreamFlow implements Flow {
 
   /** Ends the connection after what was written; `error` says why when it is not in order. */
   end(error?: TransportError): void {
-    const socket = this.#socket;
     this.#end(error);
-    socket?.end();
+    this.#lingers();
+    this.#socket?.end();
   }
 
   /** Ends the connection now. */
@@ -132,6 +152,13 @@ export class StreamFlow implements Flow {
     const socket = this.#socket;
     this.#end(error);
     socket?.destroy();
+  }
+
+  /** A peer that never ends its half, or does not read, must not keep the socket for ever. */
+  #lingers(): void {
+    const socket = this.#socket;
+    if (socket === undefined || this.#linger !== undefined) return;
+    this.#linger = this.#clock.after(LINGER_MS, () => socket.destroy());
   }
 
   #end(error: TransportError | undefined): void {
@@ -149,13 +176,16 @@ export class StreamFlow implements Flow {
     for (const frame of this.#framer.push(bytes)) {
       if (this.#closed) return;
       if (frame.type === "crlf") {
+        if (this.#heard_ms !== undefined) this.#heard_ms = this.#clock.now();
         this.#keepAlive();
         continue;
       }
       this.#crlfs = 0;
       messages++;
-      if (frame.type === "message") this.#owner.message(frame.bytes, this);
-      else if (frame.type === "oversize") this.#owner.oversize(frame.head, this);
+      if (frame.type === "message") {
+        this.#heard_ms = this.#clock.now();
+        this.#owner.message(frame.bytes, this);
+      } else if (frame.type === "oversize") this.#owner.oversize(frame.head, this);
       else this.#owner.broken(frame.reason, frame.head, this);
     }
     this.#watch(messages > 0);

@@ -76,6 +76,7 @@ export function followSocket(socket: Socket, events: StreamEvents): void {
   socket.on("end", () => events.closed(undefined));
   socket.on("close", () => {
     if (error === undefined) events.closed(undefined);
+    events.gone();
   });
 }
 

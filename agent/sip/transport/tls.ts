@@ -119,6 +119,7 @@ function outgoing(
       if (!over) events.data(bytes);
     },
     closed,
+    gone: () => events.gone(),
   });
   socket.once("secureConnect", () => {
     if (over) return;

@@ -91,7 +91,7 @@ export type DropReason =
   | "slow"
   /** A stream without message borders, or a message over 64 KiB. */
   | "framing"
-  /** A connection above the limits. */
+  /** A connection that made room for another, above the limits. */
   | "connection_limit"
   /** A TLS handshake that failed, took too long or was one of too many. */
   | "handshake"
