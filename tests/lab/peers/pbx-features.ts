@@ -27,6 +27,11 @@ export const pbxFeatures = {
     number: "7101",
     route: `$ru = "sip:${numbers.outside}@${hosts.outside}:${ports.sip}"; append_branch(${to("102")}); lookup_branches("location"); t_relay(); exit;`,
   },
+  /** Rings one extension for a while, and then another. */
+  inTurn: {
+    number: "7104",
+    route: `$ru = ${to("104")}; lookup("location"); t_set_fr(2500); t_on_failure("NEXT_IN_TURN"); t_relay(); exit;`,
+  },
   /** Calls the extension that follows, marked as call waiting both ways (RFC 7462). */
   waiting: {
     number: "73",
@@ -59,7 +64,14 @@ export const pbxFeatures = {
 } as const satisfies Readonly<Record<string, PbxFeature>>;
 
 /** What the features need beside the route. */
-export const featureHelpers = `onreply_route[CALL_WAITING] {
+export const featureHelpers = `failure_route[NEXT_IN_TURN] {
+  if (t_is_canceled()) { exit; }
+  $ru = ${to("105")};
+  if (!lookup("location")) { exit; }
+  t_set_fr(30000);
+  t_relay();
+}
+onreply_route[CALL_WAITING] {
   if (status == "180") { append_hf("Alert-Info: <urn:alert:service:call-waiting>\\r\\n"); }
 }
 `;

@@ -57,6 +57,36 @@ async function forked18x(lab: Lab): Promise<void> {
   await watch.unchanged("INVITE", "183 INVITE", "200 INVITE", "ACK", "487 INVITE", "BYE", "200 BYE");
 }
 
+async function inTurn(lab: Lab): Promise<void> {
+  const { baresip101, linphone104, linphone105 } = cast(lab);
+  const forks = [linphone104, linphone105] as const;
+  await Promise.all(forks.map((phone) => phone.restart({ sip: ["incoming_calls_early_media=1"] })));
+  const watch = new Watch(lab);
+  for (const phone of [baresip101, ...forks]) phone.forget();
+  const sounds = new Sounds(lab, [baresip101, ...forks]);
+  const early = (phone: (typeof forks)[number]) =>
+    watch.passage("183 INVITE", 5000, ({ received }) => received.from.startsWith(`${phone.address}:`));
+  await lab.step("linphone104 rings, and its sound is heard before the answer", async () => {
+    await baresip101.dial(pbxFeatures.inTurn.number);
+    await early(linphone104);
+    await sounds.hears([baresip101, linphone104]);
+  });
+  await lab.step("it does not answer: linphone105 rings instead, and is heard before its answer", async () => {
+    await early(linphone105);
+    await linphone104.closed(3000);
+    await sounds.hears([baresip101, linphone105]);
+  });
+  await lab.step("linphone105 answers", async () => {
+    await linphone105.answer();
+    await Promise.all([baresip101.established(3000), linphone105.established(3000)]);
+    await sounds.hears([baresip101, linphone105], [linphone105, baresip101]);
+  });
+  await hangUp(linphone105, baresip101);
+  sounds.stop();
+  await Promise.all(forks.map((phone) => phone.restart()));
+  await watch.unchanged("INVITE", "183 INVITE", "487 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE");
+}
+
 const DELAY_MS = 400;
 
 async function forked2xx(lab: Lab): Promise<void> {
@@ -98,6 +128,13 @@ export const forks: readonly Scenario[] = [
     short: true,
     stage: site,
     run: forked18x,
+  },
+  {
+    name: "forked-in-turn",
+    summary: "the PBX rings one telephone after the other; each is heard before it answers, and only while it rings",
+    short: true,
+    stage: site,
+    run: inTurn,
   },
   {
     name: "forked-2xx",
