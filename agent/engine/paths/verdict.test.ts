@@ -151,6 +151,20 @@ describe("a path", () => {
     expect(bench.states.at(-1)).toEqual([31_250, "up"]);
   });
 
+  test("is not taken back for a peer whose answer may be to a repetition sent after the outage", () => {
+    const dead = () =>
+      new Bench()
+        .at(5, alive(echo, 1), alive(trunk, 1))
+        .at(1_100, silent(echo, 1_000))
+        .at(1_800, { kind: "burst_over", detail: "" });
+    expect(dead().at(2_000, alive(echo, 1_200)).state).toBe("up");
+    const bench = dead().at(2_000, alive(trunk, 1_200));
+    expect(bench.state).toBe("down");
+    for (let t = 2_250; t < 32_000; t += 250) bench.at(t, alive(echo, t - 20));
+    expect(bench.state).toBe("down");
+    expect(bench.at(32_000, alive(echo, 31_980)).state).toBe("up");
+  });
+
   test("a lapse in the hold-down starts it anew", () => {
     const bench = new Bench().at(5, alive(echo, 1)).at(100, link(false)).at(1_000, link(true));
     for (let t = 1_250; t <= 20_000; t += 250) bench.at(t, alive(echo, t - 1));

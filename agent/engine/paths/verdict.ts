@@ -268,9 +268,12 @@ function onAlive(rules: VerdictRules, verdict: Verdict, input: VerdictInput & { 
   return enter(next, goodState(next), at_ms, ...effects);
 }
 
-/** Packets that a full queue held back come late, but they come. */
-function wasWrong({ condemned }: Verdict, { sent_ms, at_ms }: VerdictInput & { kind: "alive" }): boolean {
-  if (condemned === undefined || at_ms - condemned.at_ms > ACQUITTED_WITHIN_MS) return false;
+/**
+ * Packets that a full queue held back come late, but they come. Only echo responders can tell: what they are asked is sent
+ * once, while SIP and TCP repeat, and a late answer there may be to a packet that was sent after an outage.
+ */
+function wasWrong({ condemned }: Verdict, { decisive, sent_ms, at_ms }: VerdictInput & { kind: "alive" }): boolean {
+  if (!decisive || condemned === undefined || at_ms - condemned.at_ms > ACQUITTED_WITHIN_MS) return false;
   return sent_ms >= condemned.since_ms && sent_ms < condemned.at_ms;
 }
 
