@@ -13,6 +13,9 @@ import type { EndpointInfo, EndpointSpec, RemotePeer } from "./relay.ts";
 import { rewriteTowardsReceiver, rewriteTowardsSource } from "./rtcp.ts";
 import { looksLikeRtcp, looksLikeRtp, RTP_HEADER_BYTES } from "./rtp.ts";
 
+/** Packet type of RTCP. */
+const RECEIVER_REPORT = 201;
+
 export class Endpoint {
   readonly spec: EndpointSpec;
   readonly #clock: Clock;
@@ -31,6 +34,7 @@ export class Endpoint {
   #packetsIn = 0;
   #packetsOut = 0;
   #packetsDropped = 0;
+  #receiverReports = 0;
   /** 0 until the first packet. */
   #heard_ms = 0;
 
@@ -132,6 +136,7 @@ export class Endpoint {
       ...(this.spec.path === undefined ? {} : { path: this.spec.path }),
       ...(this.#peer === undefined ? {} : { peer: this.#peer }),
       packets_lost: this.#reception.lost,
+      receiver_reports: this.#receiverReports,
       playing: this.#playback !== undefined,
     };
   }
@@ -139,7 +144,7 @@ export class Endpoint {
   readonly onRtp = (packet: Buffer, address: string, port: number): void => {
     const latch = this.#rtpLatch;
     if (this.#multiplexed && looksLikeRtcp(packet)) {
-      if (latch.accepts(address, port)) this.#partner?.sendRtcp(packet, this);
+      if (latch.accepts(address, port)) this.#control(packet);
       else this.#packetsDropped++;
       return;
     }
@@ -158,9 +163,15 @@ export class Endpoint {
 
   readonly onRtcp = (packet: Buffer, address: string, port: number): void => {
     const passes = this.#opaque || looksLikeRtcp(packet);
-    if (passes && this.#rtcpLatch.accepts(address, port)) this.#partner?.sendRtcp(packet, this);
+    if (passes && this.#rtcpLatch.accepts(address, port)) this.#control(packet);
     else this.#packetsDropped++;
   };
+
+  #control(packet: Buffer): void {
+    // Of SRTCP too: this octet is in the clear.
+    if (packet[1] === RECEIVER_REPORT) this.#receiverReports++;
+    this.#partner?.sendRtcp(packet, this);
+  }
 
   private sendRtp(packet: Buffer, now_ms: number): void {
     const port = this.#rtpLatch.port;

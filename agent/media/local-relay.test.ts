@@ -235,6 +235,7 @@ describe("whom an endpoint listens to", () => {
     const trunkRtcp = await peer();
     trunkRtcp.send(report, trunkPort + 1);
     expect((await rtcp.next()).packet).toEqual(report);
+    expect(await info("trunk")).toMatchObject({ receiver_reports: 1 });
   });
 
   test("no RTP bleeds to somebody who sends later from an allowed address", async () => {

@@ -114,6 +114,8 @@ export interface EndpointInfo {
   readonly peer?: RemotePeer;
   /** RTP packets that should have come from the peer and did not. */
   readonly packets_lost?: number;
+  /** RTCP of a peer that listens and sends no sound, as on hold: receiver reports (RFC 3550 §6.4.2). */
+  readonly receiver_reports?: number;
   /** Whether a playback is running; it becomes false by itself when the sound is over. */
   readonly playing?: boolean;
 }

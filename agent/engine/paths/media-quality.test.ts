@@ -2,23 +2,32 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { initialMedia, type MediaState, mediaQuality, observeMedia, type StreamSample } from "./media-quality.ts";
 
+type Counts = Exclude<keyof StreamSample, "id" | "call_id" | "path">;
+
 /** Calls whose packets are counted on; every tick is two seconds, 100 packets of 20 ms. */
 class Bench {
   state: MediaState = initialMedia;
   #at_ms = 0;
-  readonly #calls = new Map<string, { packets_in: number; packets_lost: number; packets_from_partner: number }>();
+  readonly #calls = new Map<string, { -readonly [Count in Counts]: number }>();
 
   /** One tick in which each call named hears `heard`, loses `lost` and says `said` packets. */
-  tick(calls: Readonly<Record<string, { heard?: number; lost?: number; said?: number }>>, path = "wan"): this {
+  tick(
+    calls: Readonly<Record<string, { heard?: number; lost?: number; said?: number; listens?: number }>>,
+    path = "wan",
+  ): this {
     this.#at_ms += 2_000;
-    const samples: StreamSample[] = Object.entries(calls).map(([call_id, { heard = 0, lost = 0, said = 0 }]) => {
-      const counts = this.#calls.get(call_id) ?? { packets_in: 0, packets_lost: 0, packets_from_partner: 0 };
-      counts.packets_in += heard;
-      counts.packets_lost += lost;
-      counts.packets_from_partner += said;
-      this.#calls.set(call_id, counts);
-      return { id: `${call_id}-trunk`, call_id, path, ...counts };
-    });
+    const samples: StreamSample[] = Object.entries(calls).map(
+      ([call_id, { heard = 0, lost = 0, said = 0, listens = 0 }]) => {
+        const none = { packets_in: 0, packets_lost: 0, packets_from_partner: 0, receiver_reports: 0 };
+        const counts = this.#calls.get(call_id) ?? none;
+        counts.receiver_reports += listens;
+        counts.packets_in += heard;
+        counts.packets_lost += lost;
+        counts.packets_from_partner += said;
+        this.#calls.set(call_id, counts);
+        return { id: `${call_id}-trunk`, call_id, path, ...counts };
+      },
+    );
     this.state = observeMedia(this.state, samples, this.#at_ms);
     return this;
   }
@@ -73,6 +82,17 @@ describe("sound on a path", () => {
       .times(5, { a: deaf, b: both })
       .times(20, { a: deaf, b: deaf });
     expect(holds.quality.dead).toBeUndefined();
+  });
+
+  test("is not dead when the far ends say that they only listen, as on a hold with music, until they say no more", () => {
+    const held = { said: 100, listens: 1 };
+    const music = new Bench().times(5, { a: both, b: both });
+    for (let n = 0; n < 40; n++) {
+      music.times(2, { a: deaf, b: deaf }).tick({ a: held, b: held });
+      expect(music.quality.dead).toBeUndefined();
+    }
+    expect(music.times(12, { a: deaf, b: deaf }).quality.dead).toBe("no sound came back in 2 calls");
+    expect(music.tick({ a: held, b: deaf }).quality.dead).toBeUndefined();
   });
 
   test("is not dead when nobody speaks either: both ends are on hold", () => {

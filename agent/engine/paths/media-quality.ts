@@ -1,7 +1,8 @@
 /**
  * What the sound of calls says of the paths it takes, as a pure machine over what the relay counts. A path whose SIP
  * works may still lose sound, or pass none at all: an ALG, a firewall, a full uplink. One silent call is the far end's
- * business (muted, on hold); several that are silent alike, while nobody is heard, are the path's.
+ * business (muted, on hold); several that are silent alike, while nobody is heard, are the path's, unless their far ends
+ * say by RTCP that they send nothing.
  */
 export interface StreamSample {
   /** The relay's endpoint on the path's side. */
@@ -13,6 +14,8 @@ export interface StreamSample {
   readonly packets_lost: number;
   /** RTP packets from the other side of the bridge. */
   readonly packets_from_partner: number;
+  /** RTCP from beyond the path that says: I hear you and send nothing myself. */
+  readonly receiver_reports: number;
 }
 
 export interface MediaQuality {
@@ -27,6 +30,8 @@ interface Stream {
   /** Partner's count when this stream was last heard, or at first sight. */
   readonly partner_when_heard: number;
   readonly silent_since_ms: number;
+  /** When the far end last said that it sends nothing. */
+  readonly listening_ms: number | undefined;
 }
 
 interface PathSound {
@@ -48,6 +53,8 @@ const ONE_SIDED_PACKETS = 200;
 /** Calls that fell silent within this time of one another did so for one reason. */
 const TOGETHER_MS = 5_000;
 const CALLS_TO_CONVICT = 2;
+/** Two of RTCP's longest usual intervals (RFC 3550 §6.2). */
+const LISTENING_MS = 15_000;
 /** What was noticed so long ago says nothing of now. */
 const MEMORY_MS = 600_000;
 const LOSS_WINDOW_MS = 20_000;
@@ -72,6 +79,7 @@ export function observeMedia(before: MediaState, samples: readonly StreamSample[
       sample,
       partner_when_heard: known === undefined || received > 0 ? sample.packets_from_partner : known.partner_when_heard,
       silent_since_ms: known === undefined || received > 0 ? at_ms : known.silent_since_ms,
+      listening_ms: sample.receiver_reports > (known?.sample.receiver_reports ?? 0) ? at_ms : known?.listening_ms,
     });
   }
   for (const path of new Set([...paths.keys(), ...samples.map((sample) => sample.path)])) {
@@ -87,8 +95,10 @@ function judge(sound: PathSound, streams: readonly Stream[], at_ms: number): Pat
   const ticks = sound.ticks.filter((tick) => at_ms - tick.at_ms < LOSS_WINDOW_MS);
   if (sound.ticks.some((tick) => tick.at_ms === at_ms && tick.received > 0)) return { ticks, unheard: new Map() };
   const unheard = new Map([...sound.unheard].filter(([, noticed_ms]) => at_ms - noticed_ms < MEMORY_MS));
+  const listens = ({ listening_ms }: Stream) => listening_ms !== undefined && at_ms - listening_ms < LISTENING_MS;
+  for (const stream of streams) if (listens(stream)) unheard.delete(stream.sample.call_id);
   const oneSided = streams.filter(
-    ({ sample, partner_when_heard }) => sample.packets_from_partner - partner_when_heard >= ONE_SIDED_PACKETS,
+    (stream) => !listens(stream) && stream.sample.packets_from_partner - stream.partner_when_heard >= ONE_SIDED_PACKETS,
   );
   for (const stream of oneSided) {
     const never = stream.sample.packets_in === 0;

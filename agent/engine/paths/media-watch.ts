@@ -57,6 +57,7 @@ function samplesOf(list: readonly EndpointInfo[]) {
         packets_in: info.packets_in,
         packets_lost: info.packets_lost ?? 0,
         packets_from_partner: partner.packets_in,
+        receiver_reports: info.receiver_reports ?? 0,
       },
     ];
   });

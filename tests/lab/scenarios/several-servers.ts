@@ -252,6 +252,17 @@ async function answersForNames(lab: Lab): Promise<void> {
     await says("REFUSED", domains.box, "AXFR", "tcp");
     await says("REFUSED", domains.box, "ANY");
   });
+  await lab.step(
+    "the cloud falls silent, WAN and name servers live: its name is the box until it is back",
+    async () => {
+      await lab.cuts.hostSilent(hosts.pbx);
+      await lab.box.mode("survivable", 20_000);
+      await says(`NOERROR ${lan.box}`, domains.pbx);
+      await lab.cuts.hostBack(hosts.pbx);
+      await lab.box.mode("normal", 60_000);
+      await says(`NOERROR ${hosts.pbx}`, domains.pbx);
+    },
+  );
   await lab.step("every name server falls silent: the cloud's name is the box, its own name stays", async () => {
     await lab.cuts.everyDnsDead();
     await ownNames(domains.box);
