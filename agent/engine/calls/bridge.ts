@@ -72,6 +72,10 @@ export class Bridge {
     return this.#parties;
   }
 
+  endpointsOf(end: End): readonly string[] {
+    return this.#media.endpoints(this.#parties[end].side);
+  }
+
   endOf(token: string): End | undefined {
     if (this.#parties.caller.leg.token === token) return "caller";
     return this.#parties.callee.leg.token === token ? "callee" : undefined;

@@ -12,6 +12,7 @@ import type { TransportLayer } from "../../sip/transport/transport.ts";
 import type { Path, Paths } from "../paths/path.ts";
 import type { Contacts } from "../registrar/contacts.ts";
 import type { Trunk, Trunks } from "../trunks/trunk.ts";
+import type { DeadPathExit } from "./moving/dead-path-exit.ts";
 
 /** What calls are made of; everything is passed in. */
 export interface CallsContext {
@@ -40,6 +41,8 @@ export interface OwnedCall {
   readonly id: string;
   /** An emergency call proper, not a test one: nothing may disturb it. */
   readonly emergency: boolean;
+  /** How it leaves a path that has died. */
+  readonly exit: DeadPathExit;
   /** A request within one of its dialogs; `token` is the user part of our Contact there. */
   inDialog(token: string, tx: ServerTransaction): void;
   onAck(token: string, ack: SipRequest): void;

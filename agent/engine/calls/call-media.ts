@@ -134,10 +134,15 @@ export class CallMedia {
     return this.#tell(to, pointTo(to, sdp, media));
   }
 
+  /** The relay's endpoints of a side. */
+  endpoints(side: MediaSide): readonly string[] {
+    return Object.keys(side.ports).map((section) => this.#id(side, Number(section)));
+  }
+
   /** Whether sound has come in on this side within the last second. */
   async flowing(side: MediaSide): Promise<boolean> {
     try {
-      const ids = new Set(Object.keys(side.ports).map((section) => this.#id(side, Number(section))));
+      const ids = new Set(this.endpoints(side));
       const list = await this.#within(this.#context.relay.list());
       return list.some(({ id, silent_ms }) => ids.has(id) && silent_ms !== undefined && silent_ms < 1000);
     } catch (error) {

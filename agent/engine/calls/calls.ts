@@ -28,6 +28,8 @@ import { EmergencyCall, type EmergencyHost } from "./emergency-call.ts";
 import type { EmergencyFacts } from "./emergency-records.ts";
 import { ABILITIES } from "./incoming-invite.ts";
 import { CallJournal, type CallRecord } from "./journal.ts";
+import type { FarEndWatch } from "./moving/far-end-watch.ts";
+import { watchOwnedCalls } from "./moving/owned-calls-watch.ts";
 import { rehearse, rehearseMedia } from "./rehearsal.ts";
 import type { RingTarget } from "./ring-leg.ts";
 import { displayNameOf, type RingStage, TrunkCall } from "./trunk-call.ts";
@@ -59,6 +61,7 @@ export class Calls implements CallsPort {
   readonly #merged = new MergedRequests();
   #closed = false;
   readonly #unanswered: UnansweredCalls;
+  readonly #sound: FarEndWatch;
   /** Paths that failed an answered 911 call, and until when (monotonic ms) they count as down for the next one. */
   readonly #lost = new Map<string, number>();
 
@@ -66,6 +69,7 @@ export class Calls implements CallsPort {
     this.#context = context;
     this.#journal = new CallJournal(context.journalDir, context.log);
     this.#unanswered = new UnansweredCalls(context, this.#journal);
+    this.#sound = watchOwnedCalls({ ...context, calls: () => this.#calls });
     this.#host = {
       journal: this.#journal,
       begun: (call, tx) => this.#unanswered.begun(call.id, tx),
@@ -139,7 +143,7 @@ export class Calls implements CallsPort {
       tx,
       localEnd(this.#context, tx.flow, request),
     );
-    if (call.status() !== undefined) this.#calls.add(call);
+    this.#add(call);
   }
 
   /** A call by a phone that the plan sends over trunks. */
@@ -268,7 +272,9 @@ export class Calls implements CallsPort {
   }
 
   pathChanged(path: Path): void {
-    for (const call of [...this.#calls]) call.pathChanged(path);
+    // A 911 call leaves a dead path before any other.
+    const first = (call: OwnedCall) => Number(!call.emergency);
+    for (const call of [...this.#calls].sort((a, b) => first(a) - first(b))) call.pathChanged(path);
   }
 
   trunkChanged(trunk: Trunk): void {
@@ -281,6 +287,7 @@ export class Calls implements CallsPort {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#unanswered.close();
+    this.#sound.stop();
     for (const call of this.#calls) call.abandon();
   }
 
@@ -332,7 +339,8 @@ export class Calls implements CallsPort {
         this.#journal.remove(record.id);
         continue;
       }
-      this.#calls.add(call);
+      this.#add(call);
+      this.#sound.resumed(call.id);
       this.#context.log.info("call resumed", { call: record.id, kind: record.kind });
     }
     await this.#unanswered.resume(unanswered);
@@ -376,7 +384,9 @@ export class Calls implements CallsPort {
   }
 
   #add(call: OwnedCall): void {
-    if (call.status() !== undefined) this.#calls.add(call);
+    if (call.status() === undefined) return;
+    this.#calls.add(call);
+    this.#sound.start();
   }
 
   #forget(call: OwnedCall): void {

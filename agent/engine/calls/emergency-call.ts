@@ -76,7 +76,7 @@ export class EmergencyCall implements OwnedCall {
   /** What the caller has still to be told after its ACK: the answered attempt speaks otherwise than its early media. */
   #reoffer: string | undefined;
   #resumedSdp: string | undefined;
-  readonly #exit: DeadPathExit;
+  readonly exit: DeadPathExit;
   readonly #records: EmergencyRecords;
 
   private constructor(parts: {
@@ -102,7 +102,7 @@ export class EmergencyCall implements OwnedCall {
       this.#feed({ type: "timer", timer, attempt }),
     );
     this.#records = new EmergencyRecords(parts);
-    this.#exit = new DeadPathExit({
+    this.exit = new DeadPathExit({
       ...parts.context,
       bridge: () => this.#bridge,
       on: () => (this.#answered === undefined ? undefined : { ...this.#answered, end: "callee" }),
@@ -259,7 +259,7 @@ export class EmergencyCall implements OwnedCall {
   }
 
   pathChanged(path: Path): void {
-    this.#exit.pathChanged(path);
+    this.exit.pathChanged(path);
     this.#newFacts(({ trunk }) => trunk.path.id === path.id);
   }
 
@@ -269,7 +269,7 @@ export class EmergencyCall implements OwnedCall {
 
   abandon(): void {
     this.#abandoned = true;
-    this.#exit.stop();
+    this.exit.stop();
     this.#timers.stop();
     this.#caller?.stop();
     this.#bridge?.abandon();
@@ -605,7 +605,7 @@ export class EmergencyCall implements OwnedCall {
 
   #end(by: "caller" | "psap" | "box", cause: string): void {
     this.#ended = true;
-    this.#exit.stop();
+    this.exit.stop();
     this.#host.progressed(this);
     this.#caller?.stop();
     this.#media.close();

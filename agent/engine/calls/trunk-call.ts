@@ -72,7 +72,7 @@ export class TrunkCall implements OwnedCall {
   #stageTimer: Timer | undefined;
   #limit: Timer | undefined;
   #ended = false;
-  readonly #exit: DeadPathExit;
+  readonly exit: DeadPathExit;
 
   private constructor(
     context: CallsContext,
@@ -92,7 +92,7 @@ export class TrunkCall implements OwnedCall {
     this.#started_wall = started.wall;
     this.#started_ms = started.ms;
     this.#media = new CallMedia(context, id, false);
-    this.#exit = new DeadPathExit({
+    this.exit = new DeadPathExit({
       ...context,
       bridge: () => this.#bridge,
       on: () => this.#onTrunk(),
@@ -132,7 +132,7 @@ export class TrunkCall implements OwnedCall {
     const call = new TrunkCall(context, host, record.id, plan, record.caller.side, started);
     call.#answered = { wall: record.answered_wall, ms: record.answered_ms };
     call.#connect(caller, callee, record.callee.side);
-    call.#exit.resumed();
+    call.exit.resumed();
     host.own(caller.token, call);
     host.own(callee.token, call);
     return call;
@@ -168,7 +168,7 @@ export class TrunkCall implements OwnedCall {
   }
 
   pathChanged(path: Path): void {
-    this.#exit.pathChanged(path);
+    this.exit.pathChanged(path);
   }
 
   trunkChanged(changed: Trunk): void {
@@ -190,7 +190,7 @@ export class TrunkCall implements OwnedCall {
   }
 
   abandon(): void {
-    this.#exit.stop();
+    this.exit.stop();
     this.#stageTimer?.cancel();
     this.#limit?.cancel();
     this.#caller?.stop();
@@ -429,7 +429,7 @@ export class TrunkCall implements OwnedCall {
   #end(by: "caller" | "callee" | "box", cause: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#exit.stop();
+    this.exit.stop();
     this.#stageTimer?.cancel();
     this.#limit?.cancel();
     this.#caller?.stop();

@@ -176,13 +176,13 @@ async function wanReturns(lab: Lab): Promise<void> {
 }
 
 /** A 911 call that the PBX took, and whose PSAP has answered, when the WAN dies. */
-async function emergencyMoves(lab: Lab): Promise<void> {
+async function emergencyMoves(lab: Lab, talked_ms = 0): Promise<void> {
   const { baresip101 } = lab.phones;
   const mark = lab.broker.messages.mark;
   const call = await lab.step("101 calls 911 by the cloud, and they talk", async () => {
     const made = await dial911(lab, baresip101, "cloud");
     await psapAnswers(made);
-    await sleep(TALK_MS);
+    await sleep(TALK_MS + talked_ms);
     return made;
   });
   const cut_at = await cut(lab);
@@ -314,6 +314,33 @@ async function secured(lab: Lab): Promise<void> {
     /^m=audio \d+ RTP\/SAVP/m.test(body.toString()),
   );
   expect(offers.length >= 2, "the move was not about SRTP");
+}
+
+/** The engine dies at some moment between the cut and the far end's answer; the next one moves the call. */
+async function killedInMove(lab: Lab): Promise<void> {
+  const { baresip101 } = lab.phones;
+  const { outside } = lab.remote;
+  for (const after_ms of [100, 700, 1100]) {
+    await cloudCall(lab);
+    const cut_at = await cut(lab);
+    await lab.step(`the engine is killed ${after_ms} ms after the cut`, async () => {
+      await sleep(after_ms);
+      await lab.box.back("engine", await lab.box.kill("engine"), 5000);
+    });
+    await lab.step("the call goes on over LTE, both ways", async () => {
+      const { lan: inside, lte } = lab.captures;
+      const away = await soundAgain("the outside telephone", lte, cellular.box, hosts.outside, cut_at);
+      await soundAgain("the box", lte, hosts.outside, cellular.box, cut_at);
+      const back = inside.longestSilence(lan.box, baresip101.address, cut_at, now() - 100);
+      lab.measure(`silence_towards_outside_${after_ms}_ms`, away);
+      lab.measure(`silence_towards_phone_${after_ms}_ms`, back);
+    });
+    await lab.step("the phone hangs up, and the outside telephone hears of it", async () => {
+      await hangUp(baresip101, outside);
+    });
+    await heal(lab);
+    await lab.box.mode("normal", 130_000);
+  }
 }
 
 /** Two phones of the site talk through the cloud, which dies: nothing is heard of it. */
@@ -495,14 +522,33 @@ export const runningCalls: readonly Scenario[] = [
   ),
   alone("call-moves-wan-returns", "the WAN returns in a moved call: it stays, and the far end can hang up", wanReturns),
   alone("call-moves-challenged", "the PBX wants a password for all in a call: the box has the phone's", challenged),
+  {
+    ...alone(
+      "call-moves-engine-killed",
+      "the engine is killed at several moments of a move: the next one moves the call, and hanging up works",
+      killedInMove,
+    ),
+    deadline_ms: 300_000,
+  },
   alone("call-moves-srtp", "the same with telephones that insist on SRTP: each still deciphers the other", secured),
   {
     ...alone(
       "911-moves",
       "the WAN dies in an answered 911 call: it goes on over LTE within three seconds, and hanging up works",
-      emergencyMoves,
+      (lab) => emergencyMoves(lab),
     ),
     short: true,
+  },
+  {
+    name: "911-moves-without-echo",
+    summary: "the same where no echo responder is named: the sound that stops is the first sign",
+    layout: { box: "one-armed", telephones: "later", box_running: false },
+    async run(lab) {
+      await lab.box.start({ echo_responder: false });
+      await lab.startPhones("box");
+      await siteIsNormal(lab);
+      await emergencyMoves(lab, 4000);
+    },
   },
   alone(
     "call-moves-by-replaces",

@@ -68,6 +68,28 @@ describe("an answered 911 call whose path dies", () => {
     expect(world.events_of("emergency.ended")).toHaveLength(1);
   });
 
+  test.each([false, true])(
+    "leaves it by silence, where no verdict on the path comes; engine restarted: %s",
+    async (restarted) => {
+      const { world } = await answered();
+      await world.advance(4000);
+      const before = world.wan.suspicions;
+      world.relay.silent_ms = 700;
+      world.network.setPaths(BOX_LAN, DIRECT, { cut: "black-hole" });
+      if (restarted) await world.restart();
+      await world.advance(450);
+      // What the silence sets off: the path is asked, and so is the trunk, and neither answers.
+      expect(world.wan.suspicions).toBeGreaterThan(before);
+      world.verdict(world.wan, "suspect");
+      world.trunk("direct").state = "suspect";
+      await world.advance(450);
+      expect(world.events_of("call.moved")).toEqual([]);
+      world.relay.silent_ms = 1_100;
+      await world.advance(450);
+      expect(world.events_of("call.moved")).toMatchObject([{ from_path: "wan", path: "lte" }]);
+    },
+  );
+
   test("tells the caller to dial again when its new path dies too, and the redial leaves that one out", async () => {
     const { world, cut } = await answered();
     await cut();

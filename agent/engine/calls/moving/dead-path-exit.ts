@@ -48,15 +48,36 @@ export class DeadPathExit {
   pathChanged(path: Path): void {
     const on = this.#call.on();
     if (on?.path === path.id) {
-      if (path.health.state === "down") {
-        this.#lost_ms ??= this.#call.clock.now();
-        this.#patience ??= this.#call.clock.after(PATIENCE_MS, () => this.#hold(true));
-        this.#leave(0);
-      } else this.#found();
+      const { state } = path.health;
+      if (state === "down") this.lost();
+      else if (state === "up" || state === "degraded") this.#found();
       return;
     }
     // Another path has come up while the call's own is dead.
     if (this.#lost_ms !== undefined && path.health.state !== "down") this.#leave(0);
+  }
+
+  /** Its path carries nothing, by verdict or by the silence of its far end. */
+  lost(): void {
+    const { clock } = this.#call;
+    if (this.#call.on() === undefined) return;
+    this.#lost_ms ??= clock.now();
+    this.#patience ??= clock.after(PATIENCE_MS, () => this.#hold(true));
+    this.#leave(0);
+  }
+
+  /** What carries the answered call, while it is not lost. */
+  carrier(): Trunk | undefined {
+    const { trunks } = this.#call;
+    const on = this.#lost_ms === undefined ? this.#call.on() : undefined;
+    if (on === undefined) return undefined;
+    return [trunks.get(on.trunk), trunks.detour(on.trunk)].find((trunk) => trunk?.path.id === on.path);
+  }
+
+  /** The relay's endpoints on the trunk's side. */
+  endpoints(): readonly string[] {
+    const end = this.#call.on()?.end;
+    return end === undefined ? [] : (this.#call.bridge()?.endpointsOf(end) ?? []);
   }
 
   /** The call is from before a restart. */

@@ -8,6 +8,8 @@ export class TestRelay implements Relay {
   readonly log: string[] = [];
   readonly endpoints = new Map<string, { port: number; call_id: string; local_address: string; opaque: boolean }>();
   readonly silent = new Set<string>();
+  /** Since the last packet, at every endpoint. */
+  silent_ms = 20;
   #port = 20_000;
 
   async open(spec: EndpointSpec): Promise<{ port: number }> {
@@ -49,7 +51,7 @@ export class TestRelay implements Relay {
       packets_in: 1,
       packets_out: 1,
       packets_dropped: 0,
-      silent_ms: this.silent.has("*") ? undefined : 20,
+      silent_ms: this.silent.has("*") ? undefined : this.silent_ms,
     }));
   }
 }
