@@ -61,6 +61,7 @@ export class Detour implements Trunk {
       named: () => {},
       pong: () => {},
       mayReturn: () => true,
+      isDown: () => false,
       // Asked only when a call is to move: the server that DNS prefers is taken as it is.
       ask: (_flow, done) => done(false),
     });

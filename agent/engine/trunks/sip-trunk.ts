@@ -131,6 +131,7 @@ export class SipTrunk implements Trunk {
       named: (verdict, detail) => this.#feed({ kind: "note", source: "dns", verdict, detail }),
       ask: (flow, done) => this.#options.ask(flow, done),
       mayReturn: reports.mayReturn,
+      isDown: () => this.health.state === "down",
     });
     this.#options = new OptionsProber({
       clock,

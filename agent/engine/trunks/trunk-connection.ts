@@ -59,6 +59,8 @@ export interface ConnectionPorts {
   ask(flow: Flow, done: (alive: boolean) => void): void;
   /** Whether the site lets new work go to a server only because it is preferred: not while a 911 call may need this one. */
   mayReturn(): boolean;
+  /** No server of the peer answers, as far as is known. */
+  isDown(): boolean;
 }
 
 /** Names are asked again so often; what was known before stays known. */
@@ -87,6 +89,7 @@ export class TrunkConnection {
   #flow: Flow | undefined;
   /** The connection to a server that was left for a preferred one: what was begun over it comes back over it. */
   #left: Flow | undefined;
+  #turn = 0;
   #reconnects = 0;
   #reconnect: Timer | undefined;
   #retry: Timer | undefined;
@@ -298,19 +301,25 @@ export class TrunkConnection {
     this.#left = left;
   }
 
-  /** Another server than the one in use is preferred by DNS: it is asked, and used once it answers. */
+  /** Where none answers, whoever is back first is found by asking each of the others, however often it failed. */
+  #nextInTurn(): Hop | undefined {
+    const others = this.#list.hops.filter((hop) => this.#hop === undefined || !sameHop(hop, this.#hop));
+    return others[this.#turn++ % others.length];
+  }
+
+  /** A server that works or is preferred by DNS is looked for: it is asked, and used once it answers. */
   #preferAgain(): void {
-    const { clock, path, ask, mayReturn } = this.#ports;
-    const preferred = inOrder(this.#list, clock.now())[0];
+    const { clock, path, ask, mayReturn, isDown } = this.#ports;
+    const preferred = isDown() ? this.#nextInTurn() : inOrder(this.#list, clock.now())[0];
     if (preferred === undefined || this.#hop === undefined || sameHop(preferred, this.#hop)) return;
-    if (path.health.state === "down" || !mayReturn()) return;
+    if (path.health.state === "down" || !(isDown() || mayReturn())) return;
     const flow = this.#flowTo(preferred);
     if (flow === undefined) return;
     ask(flow, (alive) => {
       if (this.#closed) return;
       if (alive) {
         this.#list = hopAnswered(this.#list, preferred);
-        if (mayReturn()) this.#leaveFor(preferred);
+        if (isDown() || mayReturn()) this.#leaveFor(preferred);
       } else this.#list = hopFailed(this.#list, preferred, clock.now());
     });
   }

@@ -276,6 +276,26 @@ describe("a trunk whose name has two servers", () => {
     expect(line.flow?.remote.address).toBe(SECOND);
   });
 
+  test.each([
+    ["first", "udp", FIRST],
+    ["second", "udp", SECOND],
+    ["first", "tcp", FIRST],
+    ["second", "tcp", SECOND],
+  ])("both silent for an hour: the %s over %s is in use within a minute of its return", async (_, transport, back) => {
+    const { clock, line, cut } = await world({ transport });
+    await run(clock, 3_000);
+    cut(FIRST, true);
+    cut(SECOND, true);
+    line.observe({ kind: "no_response", method: "INVITE" });
+    await run(clock, 3_600_000, 500);
+    expect(line.health.state).toBe("down");
+    cut(back, false);
+    let took_ms = 0;
+    for (; line.health.state !== "up" && took_ms < 900_000; took_ms += 500) await run(clock, 500, 500);
+    expect(took_ms).toBeLessThanOrEqual(60_000);
+    expect(line.flow?.remote.address).toBe(back);
+  });
+
   test("a dialog stays with the server that made it", async () => {
     const { clock, line, cut } = await world();
     await run(clock, 3_000);
