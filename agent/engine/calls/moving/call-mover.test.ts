@@ -321,10 +321,11 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(readSdp(sdpOf(await answer) ?? "").media[0]?.address).toBe(BOX);
   });
 
-  test("met by an offer of the far end asks again", async () => {
+  test.each([491, 500])("met by an offer that is still open there asks again: %s", async (status) => {
     const { site, far, cut } = await talking();
     await cut();
-    far.respond(waiting(far), 491);
+    const headers = status === 500 ? [{ name: "Retry-After", value: "1" }] : [];
+    waiting(far).respond(buildResponse(waiting(far).request, status, { headers }));
     await site.pass(2_100);
     expect(far.pending.length).toBeGreaterThan(2);
     far.respond(waiting(far), 200, sdp(FAR, 40_000));

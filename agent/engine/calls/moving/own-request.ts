@@ -1,6 +1,7 @@
 import { token } from "../../../base/ids.ts";
 import { type Dialog, fromUac, newAck, newRequest, refresh } from "../../../sip/dialogs/dialog.ts";
 import { buildRequest } from "../../../sip/messages/build.ts";
+import { header } from "../../../sip/messages/headers.ts";
 import type { Header, SipResponse } from "../../../sip/messages/message.ts";
 import { parseNameAddr } from "../../../sip/messages/name-addr.ts";
 import { editSdp, keepFormats, type MediaTarget, sdpOf } from "../../../sip/messages/sdp.ts";
@@ -75,6 +76,11 @@ export interface Replacement extends OwnOffer {
   onAnswer(dialog: Dialog, sdp: string): void;
 }
 
+/** RFC 3261 §14.2: who has not yet answered the INVITE before says 500, and when to come again: as good as 491. */
+function isBusy(response: SipResponse): boolean {
+  return response.status === 500 && header(response, "Retry-After") !== undefined;
+}
+
 /**
  * A re-INVITE of the box's own in the phone's place. A challenge is answered once, with what the box knows. Every 2xx,
  * repeated ones too, gets its ACK (RFC 3261 §13.2.2.4). Undefined when the call is gone.
@@ -126,7 +132,7 @@ export function reInvite(
           }
           const challenged = response.status === 401 || response.status === 407;
           const proof = challenged && credentials.length === 0 ? ask.answerer(response, made.request) : undefined;
-          if (proof === undefined || done) refused(response.status);
+          if (proof === undefined || done) refused(isBusy(response) ? 491 : response.status);
           else {
             done = true;
             reInvite(ask, [proof], sent);
