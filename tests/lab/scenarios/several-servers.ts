@@ -257,7 +257,7 @@ async function answersForNames(lab: Lab): Promise<void> {
     async () => {
       await lab.cuts.hostSilent(hosts.pbx);
       // Nobody calls: the next OPTIONS is the first to find out.
-    await lab.box.mode("survivable", 40_000);
+      await lab.box.mode("survivable", 40_000);
       await says(`NOERROR ${lan.box}`, domains.pbx);
       await lab.cuts.hostBack(hosts.pbx);
       await lab.box.mode("normal", 60_000);
