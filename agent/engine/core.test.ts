@@ -94,6 +94,21 @@ describe("the dispatcher", () => {
     expect(site.calls.taken.every((taken) => taken.startsWith("emergency "))).toBe(true);
   });
 
+  test.each([
+    ["a tag in the quotes of another parameter of To", "To", '<sip:911@pbx.example>;x="a;tag=b"'],
+    ["a Max-Forwards beyond its range", "Max-Forwards", "300"],
+    ["a Max-Forwards of zero", "Max-Forwards", "0"],
+    ["a Max-Forwards that is no number", "Max-Forwards", ""],
+  ])("an emergency call is seen behind %s", async (_, name, value) => {
+    const site = await memorySite();
+    const phone = await site.phone("101", "10.20.0.101");
+    const invite = phone.inviteRequest("911");
+    setHeader(invite, name, value);
+    void phone.send(invite);
+    await site.pass(20);
+    expect(site.calls.taken).toHaveLength(1);
+  });
+
   test("who is neither in a LAN of the box nor a trunk gets no answer", async () => {
     const site = await memorySite();
     const outsider = await site.phone("101", "192.0.2.66");

@@ -1,5 +1,6 @@
 import { cseqOf, header, headerValues, removeFirst, removeHeader, setHeader } from "../sip/messages/headers.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../sip/messages/message.ts";
+import { tagOf } from "../sip/messages/name-addr.ts";
 import { firstElement } from "../sip/messages/syntax.ts";
 
 /** What every request and response undergoes on its way through a proxy (RFC 3261 §16.6, §16.7). */
@@ -44,9 +45,10 @@ export function dropAssertions(message: SipMessage): void {
   for (const name of ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"]) removeHeader(message, name);
 }
 
+/** Whether To has a tag: as a parameter of its own, not as text within another one's quotes. */
 export function isInDialog(request: SipRequest): boolean {
-  const to = header(request, "To");
-  return to !== undefined && /;\s*tag\s*=/i.test(to.slice(to.lastIndexOf(">") + 1));
+  // Most have none, and are not taken apart for it.
+  return /tag/i.test(header(request, "To") ?? "") && tagOf(request, "To") !== undefined;
 }
 
 export function methodOf(response: SipResponse): string | undefined {

@@ -336,6 +336,19 @@ describe("what a proxy has to refuse", () => {
     expect((await within(site, 20, alice.send(invite))).status).toBe(483);
   });
 
+  test.each([
+    ["300", "254"],
+    ["-1", "69"],
+    ["many", "69"],
+  ])("Max-Forwards %s goes on as %s", async (given, sent) => {
+    const { site, alice } = await scene();
+    const invite = alice.inviteRequest("102");
+    setHeader(invite, "Max-Forwards", given);
+    void alice.send(invite);
+    await site.pass(20);
+    expect(site.pbx.received("INVITE").map((each) => header(each, "Max-Forwards"))[0]).toBe(sent);
+  });
+
   test("a request that comes round unchanged is 482, a spiral is not", async () => {
     const { site, alice } = await scene();
     site.pbx.intercept = (tx) => {

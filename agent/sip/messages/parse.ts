@@ -266,11 +266,8 @@ function checkHeaders(message: SipMessage): Fault | undefined {
   if (!/^[^\s]+$/.test(header(message, "Call-ID") ?? "")) return bad("Call-ID");
   const cseq = cseqOf(message);
   if (cseq === undefined) return bad("CSeq");
-  if (message.kind === "response") return undefined;
-  if (cseq.method !== message.method) return bad("CSeq");
-  const maxForwards = header(message, "Max-Forwards");
-  if (maxForwards !== undefined && parseDecimal(maxForwards, 255) === undefined) return bad("Max-Forwards");
-  return undefined;
+  // Max-Forwards out of its range counts as one that is not there (RFC 4475 §3.1.2.4): a 911 call does not fail by it.
+  return message.kind === "request" && cseq.method !== message.method ? bad("CSeq") : undefined;
 }
 
 /** A request's Vias all have to be readable, for a response would carry them; of a response only the top one is ours. */
