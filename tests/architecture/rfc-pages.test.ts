@@ -95,6 +95,16 @@ describe("docs/rfc3261.md tells the truth", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("nothing that is named is skipped, put off or run alone", () => {
+    const files = new Set(
+      rows.filter(isBuilt).flatMap(({ tests }) => references(tests)?.flatMap(({ file }) => file ?? []) ?? []),
+    );
+    expect(files.size).toBeGreaterThan(30);
+    expect(
+      [...files].filter((file) => /\b(?:test|describe)(?:\.each)?\.(?:skip|todo|only|fails)\b\(?/.test(read(file))),
+    ).toEqual([]);
+  });
+
   test("what is not built says why, and names a place that exists or is to come", () => {
     for (const { section, tests } of rows.filter((row) => !isBuilt(row))) {
       expect(tests, section).toMatch(/\b(place|places) (is|are)\b/);
