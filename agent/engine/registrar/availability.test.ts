@@ -56,6 +56,14 @@ describe("who can be reached", () => {
     });
   });
 
+  test("a device's UUID may be written in capitals", () => {
+    const config = siteConfig((site) => {
+      site.devices = [{ id: "desk", extension: "ext-101", label: "Desk", instance: "urn:uuid:0A" }];
+    });
+    const view = look({ "ext-101": [contact({ instance: "<urn:uuid:0a>" })] }, { config });
+    expect(view.devices.map(({ id }) => id)).toEqual(["desk"]);
+  });
+
   test("nobody knows of those not seen yet, right after a start", () => {
     expect(states(look({}, { early: true })).extensions).toEqual({ "ext-101": "unknown", "ext-102": "unknown" });
   });

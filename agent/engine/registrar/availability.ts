@@ -90,7 +90,9 @@ function devicesOf(extension: string, facts: AvailabilityFacts): readonly Device
   const named = facts.config.devices.filter((device) => device.extension === extension);
   const known = named.map((device) => ({
     device,
-    contacts: take(({ binding }) => device.instance !== undefined && urnOf(binding.instance) === device.instance),
+    contacts: take(
+      ({ binding }) => device.instance !== undefined && urnOf(binding.instance) === urnOf(device.instance),
+    ),
   }));
   // A device without an instance in the site file is the one that nobody else of this extension is.
   const anonymous = known.filter(({ device }) => device.instance === undefined);
@@ -164,7 +166,7 @@ const says = (verdict: Evidence["verdict"], detail: string, { now_wall }: Availa
   at_wall: now_wall,
 });
 
-/** `+sip.instance` is a quoted URN in angle brackets, the site file's the URN itself. */
+/** `+sip.instance` is a quoted URN in angle brackets, the site file's the URN itself; a UUID's case means nothing (RFC 9562 §4). */
 function urnOf(instance: string | undefined): string | undefined {
-  return instance?.replace(/[<>"]/g, "");
+  return instance?.replace(/[<>"]/g, "").toLowerCase();
 }

@@ -211,7 +211,8 @@ export class BindingStore implements Contacts {
 
   /**
    * False when the store is full. A device that comes back with another contact replaces its old one, unless
-   * `keeps_others`: then others are what somebody else says. `told_ms`: the expiry that the phone hears, where it is shorter.
+   * `keeps_others`: then others are what somebody else says, and the newest is what counts where there are too many.
+   * `told_ms`: the expiry that the phone hears, where it is shorter.
    */
   put(
     binding: Binding,
@@ -224,9 +225,13 @@ export class BindingStore implements Contacts {
     );
     if (olds.length === 0) {
       if (entries.length >= BINDINGS_PER_AOR) {
-        const lapsed = entries.find((entry) => !this.#isLive(entry));
-        if (lapsed === undefined) return false;
-        this.#drop(lapsed);
+        const spare =
+          entries.find((entry) => !this.#isLive(entry)) ??
+          entries.find((entry) => isLeftBehind(entry.binding, binding)) ??
+          (keeps_others ? entries[0] : undefined);
+        if (spare === undefined) return false;
+        this.#drop(spare);
+        if (spare.live) this.#onChange({ kind: "removed", binding: spare.binding, reason: "replaced" });
       }
       if (!this.makeRoom(1)) return false;
     }
@@ -380,6 +385,22 @@ function sameContact(a: Binding, b: Pick<Binding, "contact" | "contact_params" |
   if (a.instance === undefined || a.instance !== b.instance) return false;
   const id = regId(a);
   return id === regId(b) && (id !== undefined || a.call_id !== b.call_id);
+}
+
+/** Marks of a telephone without an instance, by which its older contacts are known. */
+export type Telephone = Pick<
+  Binding,
+  "call_id" | "instance" | "transport" | "source_address" | "source_port" | "user_agent"
+>;
+
+/**
+ * What a telephone that gives no instance has probably left behind by being started anew or by connecting again. Too little
+ * to remove a contact by, but enough for which one makes room.
+ */
+export function isLeftBehind(old: Telephone, now: Telephone): boolean {
+  if (old.instance !== undefined || now.instance !== undefined) return false;
+  if (old.source_address !== now.source_address || old.user_agent !== now.user_agent) return false;
+  return old.call_id !== now.call_id || (old.transport !== "udp" && old.source_port !== now.source_port);
 }
 
 function regId({ contact_params }: Pick<Binding, "contact_params">): string | undefined {

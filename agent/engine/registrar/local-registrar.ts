@@ -11,7 +11,7 @@ import type { OwnUris } from "../own-uris.ts";
 import { withoutSiteFile } from "../unconfigured.ts";
 import { isFlowOf } from "./absorbed-refreshes.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
-import { BINDINGS_PER_AOR, type BindingStore } from "./binding-store.ts";
+import { BINDINGS_PER_AOR, type BindingStore, isLeftBehind, type Telephone } from "./binding-store.ts";
 import {
   firstHopKnowsOutbound,
   instanceOf,
@@ -103,7 +103,7 @@ export class LocalRegistrar {
 
   #register(request: SipRequest, register: RegisterRequest, aor: string, trust: Trust, flow: Flow): SipResponse {
     const { store } = this.#context;
-    const refused = this.#check(request, register, aor);
+    const refused = this.#check(request, register, aor, flow);
     if (refused !== undefined) return refused;
     if (register.all) {
       for (const binding of store.ofAor(aor)) store.remove(aor, binding.contact, "unregistered");
@@ -136,7 +136,7 @@ export class LocalRegistrar {
   }
 
   /** All or nothing: everything that could refuse is looked at before anything changes (RFC 3261 §10.3 step 7). */
-  #check(request: SipRequest, register: RegisterRequest, aor: string): SipResponse | undefined {
+  #check(request: SipRequest, register: RegisterRequest, aor: string, flow: Flow): SipResponse | undefined {
     const { store } = this.#context;
     const { call_id } = register;
     const touchedBy = ({ uri, params }: RegisterContact) =>
@@ -155,8 +155,19 @@ export class LocalRegistrar {
       return buildResponse(request, 423, { headers: [{ name: "Min-Expires", value: String(MIN_EXPIRES_S) }] });
     }
     const live = store.ofAor(aor);
-    const more = register.contacts.filter((each) => each.expires_s > 0 && touchedBy(each).length === 0).length;
-    if (live.length + more > BINDINGS_PER_AOR) return buildResponse(request, 403, { reason: "Too Many Contacts" });
+    const added = register.contacts.filter((each) => each.expires_s > 0 && touchedBy(each).length === 0);
+    const more = added.length;
+    const telephone: Telephone = {
+      call_id,
+      instance: added.map(({ params }) => instanceOf(params)).find((instance) => instance !== undefined),
+      transport: flow.protocol,
+      source_address: flow.remote.address,
+      source_port: flow.remote.port,
+      user_agent: userAgentOf(request),
+    };
+    const leave = live.filter((old) => !touched.includes(old) && isLeftBehind(old, telephone)).length;
+    if (live.length + more - leave > BINDINGS_PER_AOR)
+      return buildResponse(request, 403, { reason: "Too Many Contacts" });
     if (more > 0 && !store.makeRoom(more)) {
       return buildResponse(request, 500, { headers: [{ name: "Retry-After", value: "60" }] });
     }

@@ -12,7 +12,14 @@ import type { AbsorbedRefreshes } from "./absorbed-refreshes.ts";
 import type { AddressesOfRecord } from "./addresses-of-record.ts";
 import type { BindingStore, RemovalReason } from "./binding-store.ts";
 import { bindingOf, tokenFor } from "./local-registrar.ts";
-import { contactsOf, findContact, grantedSeconds, parseRegister, type RegisterRequest } from "./register-request.ts";
+import {
+  contactsOf,
+  findContact,
+  grantedOverall,
+  grantedSeconds,
+  parseRegister,
+  type RegisterRequest,
+} from "./register-request.ts";
 import { provedWith } from "./trust.ts";
 
 export interface MirrorContext {
@@ -38,8 +45,11 @@ interface SentContact {
 export interface MirroredRegister {
   /** What goes to the cloud. */
   readonly request: SipRequest;
-  /** What the cloud's 200 means for the mirror; returns the 200 as the phone has to see it. */
-  accepted(response: SipResponse): SipResponse;
+  /**
+   * What the cloud's 200 means for the mirror; returns the 200 as the phone has to see it. `overtaken`: the phone has had its
+   * answer to a later REGISTER of the same Call-ID, which is what counts.
+   */
+  accepted(response: SipResponse, overtaken: boolean): SipResponse;
 }
 
 /** Longest lifetime believed, whatever the cloud says. Seconds. */
@@ -72,12 +82,14 @@ export function mirrorRegister(
   });
   if (pathHeader) addPath(request, path);
   else rewriteContacts(request, sent);
-  const user: PhoneRegister = { request, register, aor, flow, sent, target: trunk.id };
+  const asSent = ({ contact, flow_token }: Binding) =>
+    pathHeader ? contact : own.phoneSeenFromTrunk(trunk, flow_token);
+  const user: PhoneRegister = { request, register, aor, flow, sent, target: trunk.id, asSent };
   return {
     request,
-    accepted: (response) => {
-      const kept = keep(context, user, response);
-      context.elsewhere(aor, elsewhere(store, user, response));
+    accepted: (response, overtaken) => {
+      const kept = overtaken ? [] : keep(context, user, response);
+      if (!overtaken) context.elsewhere(aor, elsewhere(store, user, response));
       const seen = shorten(pathHeader ? response : restoreContacts(response, sent), context.absorbed, register);
       for (const { binding, lives_ms } of kept) context.absorbed.granted(binding, trunk.id, seen, lives_ms);
       return seen;
@@ -92,6 +104,8 @@ interface PhoneRegister {
   readonly flow: Flow;
   readonly sent: readonly SentContact[];
   readonly target: string;
+  /** How the cloud knows another contact of ours. */
+  asSent(binding: Binding): string;
 }
 
 interface Kept {
@@ -176,7 +190,7 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
   const gone = (contact: string, reason: RemovalReason) => store.remove(aor, contact, reason);
   if (register.all) {
     for (const binding of store.ofAor(aor)) {
-      if (findContact(listed, binding.contact) === undefined) gone(binding.contact, "unregistered");
+      if (findContact(listed, phone.asSent(binding)) === undefined) gone(binding.contact, "unregistered");
     }
     return [];
   }
@@ -202,7 +216,7 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
       flow_token: sent.token,
     };
     for (const other of store.replacedBy(binding)) {
-      const still = findContact(listed, other.contact) ?? findContact(register.contacts, other.contact);
+      const still = findContact(listed, phone.asSent(other)) ?? findContact(register.contacts, other.contact);
       if (still === undefined && other.contact !== contact.uri) gone(other.contact, "replaced");
     }
     const told_ms = absorbed.told_s(lives_s) * 1000;
@@ -212,9 +226,9 @@ function keep(context: MirrorContext, phone: PhoneRegister, response: SipRespons
 }
 
 /** Contacts in the cloud's 200 that are no phone's of ours. One of ours under another name is not counted as another. */
-function elsewhere(store: BindingStore, { aor, sent }: PhoneRegister, response: SipResponse): number {
+function elsewhere(store: BindingStore, { aor, sent, asSent }: PhoneRegister, response: SipResponse): number {
   const listed = contactsOf(response);
-  const ours = [...sent.map((contact) => contact.sent), ...store.ofAor(aor).map(({ contact }) => contact)];
+  const ours = [...sent.map((contact) => contact.sent), ...store.ofAor(aor).map(asSent)];
   const foreign = listed.filter(
     ({ uri }) =>
       findContact(
@@ -228,14 +242,13 @@ function elsewhere(store: BindingStore, { aor, sent }: PhoneRegister, response: 
 
 /**
  * How long the cloud keeps what was sent; 0: not at all. A 200 that lists contacts, but not ours, is that of a PBX which
- * writes contacts anew as it sees their source: it has accepted, for the shortest time that it names.
+ * writes contacts anew as it sees their source: it has accepted, for the shortest time that it names. One that lists nobody
+ * has accepted where it names a time.
  */
 function keptSeconds(listed: readonly NameAddr[], { sent, expires_s }: SentContact, response: SipResponse): number {
   const granted = findContact(listed, sent);
   if (granted !== undefined) return grantedSeconds(granted, response, expires_s);
   if (expires_s === 0) return 0;
-  return Math.min(
-    ...listed.map((contact) => grantedSeconds(contact, response, expires_s)),
-    listed.length > 0 ? expires_s : 0,
-  );
+  if (listed.length === 0) return Math.min(expires_s, grantedOverall(response) ?? 0);
+  return Math.min(...listed.map((contact) => grantedSeconds(contact, response, expires_s)), expires_s);
 }

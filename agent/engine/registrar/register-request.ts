@@ -76,6 +76,11 @@ export function grantedSeconds(granted: NameAddr, response: SipMessage, asked_s:
   return secondsOf(paramValue(granted.params, "expires")) ?? secondsOf(header(response, "Expires")) ?? asked_s;
 }
 
+/** The 200's Expires header, seconds; undefined where it has none. */
+export function grantedOverall(response: SipMessage): number | undefined {
+  return secondsOf(header(response, "Expires"));
+}
+
 /** Undefined when there is none; a malformed one counts as one hour; capped at 2^32-1 as the RFC says. */
 function secondsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

@@ -3,7 +3,7 @@ import type { SiteConfig } from "../../base/config/schema.ts";
 import type { Mode } from "../../base/events.ts";
 import type { Log } from "../../base/log.ts";
 import { buildResponse } from "../../sip/messages/build.ts";
-import { header } from "../../sip/messages/headers.ts";
+import { callIdOf, cseqOf, header } from "../../sip/messages/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/messages/message.ts";
 import { parseNameAddr } from "../../sip/messages/name-addr.ts";
 import { type FailoverTransaction, requestWithFailover } from "../../sip/transactions/failover.ts";
@@ -43,6 +43,8 @@ interface Pending {
   client: FailoverTransaction | undefined;
   patience: Timer | undefined;
   done: boolean;
+  /** The phone has had its answer to a later REGISTER of the same Call-ID. */
+  overtaken: boolean;
 }
 
 /**
@@ -54,6 +56,8 @@ export class Registrar {
   readonly #local: LocalRegistrar;
   readonly #absorbed: AbsorbedRefreshes;
   readonly #pending = new Set<Pending>();
+  /** What the cloud may still answer, whether the phone waits for it or not, by Call-ID. */
+  readonly #open = new Map<string, Set<Pending>>();
   readonly #elsewhere = new Map<string, number>();
   /** Targets that left a REGISTER without an answer and have not been heard since: nobody else waits for them. */
   readonly #silent = new Set<string>();
@@ -139,7 +143,30 @@ export class Registrar {
   }
 
   #answerHere(tx: ServerTransaction, flow: Flow): void {
-    tx.respond(this.#local.answer(tx.request, flow));
+    const answer = this.#local.answer(tx.request, flow);
+    if (answer.status < 300) this.#overtake(tx.request);
+    tx.respond(answer);
+  }
+
+  /** Answers may cross: what the phone asked before this request is not to come back by a late 200 (RFC 3261 §10.3 step 7). */
+  #overtake(request: SipRequest): void {
+    const seq = cseqOf(request)?.seq ?? 0;
+    for (const other of this.#open.get(callIdOf(request) ?? "") ?? []) {
+      if ((cseqOf(other.tx.request)?.seq ?? 0) < seq) other.overtaken = true;
+    }
+  }
+
+  #opened(pending: Pending): void {
+    const id = callIdOf(pending.tx.request) ?? "";
+    const same = this.#open.get(id) ?? new Set();
+    this.#open.set(id, same.add(pending));
+  }
+
+  #closed(pending: Pending): void {
+    const id = callIdOf(pending.tx.request) ?? "";
+    const same = this.#open.get(id);
+    same?.delete(pending);
+    if (same?.size === 0) this.#open.delete(id);
   }
 
   #forward(tx: ServerTransaction, flow: Flow, targets: readonly Trunk[]): void {
@@ -161,17 +188,29 @@ export class Registrar {
     this.#context.own.dropOwnRoutes(copy);
     const pbx = this.#context.config().pbx_targets.find((target) => target.id === trunk.id);
     const mirrored = mirrorRegister(this.#mirrorContext, copy, flow, trunk, pbx?.path_header ?? true);
-    const pending: Pending = { tx, flow, trunk, others, client: undefined, patience: undefined, done: false };
+    const pending: Pending = {
+      tx,
+      flow,
+      trunk,
+      others,
+      client: undefined,
+      patience: undefined,
+      done: false,
+      overtaken: false,
+    };
     this.#pending.add(pending);
+    this.#opened(pending);
     const { clock, transactions: layer } = this.#context;
     const started = clock.now();
     pending.client = requestWithFailover({ layer, clock, servers: trunk }, mirrored.request, out, {
       onFinal: (response) => {
+        this.#closed(pending);
         this.#silent.delete(trunk.id);
         const after_ms = clock.now() - started;
         trunk.observe({ kind: "first_response", method: "REGISTER", after_ms, status: response.status });
         // Even an answer that comes after ours tells what the cloud accepted.
-        const seen = response.status < 300 ? mirrored.accepted(response) : response;
+        const seen = response.status < 300 ? mirrored.accepted(response, pending.overtaken) : response;
+        if (response.status < 300) this.#overtake(tx.request);
         if (response.status >= 300) this.#wasRefused(tx.request, response, flow);
         if (pending.done) return;
         if (CLOUD_IN_TROUBLE.has(response.status) && isBad(trunk)) {
@@ -183,10 +222,12 @@ export class Registrar {
         if (back !== undefined) tx.respond(back);
       },
       onTimeout: () => {
+        this.#closed(pending);
         trunk.observe({ kind: "no_response", method: "REGISTER" });
         this.#giveUp(pending);
       },
       onTransportError: (error) => {
+        this.#closed(pending);
         trunk.observe({ kind: "send_error", detail: error.detail });
         this.#giveUp(pending);
       },
