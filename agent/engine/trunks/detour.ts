@@ -6,9 +6,9 @@ import type { Flow, TransportError } from "../../sip/transport/flow.ts";
 import { inBrackets } from "../../sip/transport/ip-address.ts";
 import type { TransportLayer } from "../../sip/transport/transport.ts";
 import type { Health, Path } from "../paths/path.ts";
-import type { TrunkSetting } from "./sip-trunk.ts";
 import type { Trunk } from "./trunk.ts";
 import { TrunkConnection } from "./trunk-connection.ts";
+import type { TrunkSetting } from "./trunk-setting.ts";
 
 export interface DetourPorts {
   readonly clock: Clock;

@@ -1,14 +1,12 @@
-import type { Clock, Timer } from "../../base/clock.ts";
+import type { Timer } from "../../base/clock.ts";
 import type { CarrierProfile } from "../../base/config/schema.ts";
 import type { Availability, HealthState } from "../../base/events.ts";
 import { Runner } from "../../base/fsm.ts";
 import type { Log } from "../../base/log.ts";
 import type { TrunkStatus } from "../../base/status.ts";
 import type { HopFailure } from "../../sip/locating/hop-list.ts";
-import type { TransactionLayer } from "../../sip/transactions/layer.ts";
 import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { inBrackets } from "../../sip/transport/ip-address.ts";
-import type { TransportLayer } from "../../sip/transport/transport.ts";
 import { deadline } from "../paths/deadline.ts";
 import type { Health } from "../paths/path.ts";
 import type { PathMonitor } from "../paths/path-monitor.ts";
@@ -18,6 +16,7 @@ import { OptionsProber } from "./options-prober.ts";
 import { RegistrationClient } from "./registration-client.ts";
 import type { Trunk, TrunkObservation } from "./trunk.ts";
 import { TrunkConnection } from "./trunk-connection.ts";
+import type { TrunkPorts, TrunkSetting } from "./trunk-setting.ts";
 import {
   initialTrunkVerdict,
   isRefusal,
@@ -27,36 +26,6 @@ import {
   type TrunkVerdict,
   trunkMachine,
 } from "./trunk-verdict.ts";
-
-/** What a trunk is, from the site file. */
-export interface TrunkSetting {
-  readonly id: string;
-  readonly kind: "pbx" | "trunk";
-  readonly roles: readonly ("emergency" | "main_number")[];
-  readonly domain: string;
-  readonly host: string;
-  readonly port: number | undefined;
-  readonly transport: Protocol | "auto";
-  readonly local_port: number;
-  readonly tls: string;
-  readonly listens_tls: boolean;
-  readonly offers_tls: boolean;
-  readonly profile: CarrierProfile;
-  /** The box as a UA, for registrars: a URN. */
-  readonly instance: string;
-  readonly registration:
-    | { readonly aor: string; readonly username: string; readonly password: string; readonly expires_s: number }
-    | undefined;
-  readonly first_response_p99_ms: number | undefined;
-}
-
-export interface TrunkPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly transport: TransportLayer;
-  readonly transactions: TransactionLayer;
-  readonly random: () => number;
-}
 
 export interface TrunkReports {
   /** `from` is undefined when something other than the verdict changed. */

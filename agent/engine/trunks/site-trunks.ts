@@ -22,8 +22,9 @@ import {
   pbxChoice,
   pbxOrder,
 } from "./pbx-choice.ts";
-import { SipTrunk, type TrunkSetting } from "./sip-trunk.ts";
+import { SipTrunk } from "./sip-trunk.ts";
 import type { Trunk, Trunks } from "./trunk.ts";
+import type { TrunkSetting } from "./trunk-setting.ts";
 
 export interface SiteTrunksContext {
   readonly config: SiteConfig;

@@ -1,6 +1,4 @@
-import { type Clock, every, type Timer } from "../../base/clock.ts";
-import { errorText } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
+import { every, type Timer } from "../../base/clock.ts";
 import {
   type HopFailure,
   type HopList,
@@ -15,53 +13,12 @@ import {
 import type { Hop } from "../../sip/locating/locate.ts";
 import type { Flow, Protocol, TransportError } from "../../sip/transport/flow.ts";
 import { canonicalAddress } from "../../sip/transport/ip-address.ts";
-import type { Listener, TransportLayer } from "../../sip/transport/transport.ts";
-import type { Path } from "../paths/path.ts";
 import type { Located, PeerName } from "../paths/resolver.ts";
 import { lastResort } from "../tls-policies.ts";
+import type { ConnectionPorts } from "./connection-ports.ts";
 import { ReachableFlow } from "./reachable-flow.ts";
 import { StreamBeside } from "./stream-beside.ts";
-
-export interface ConnectionPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly transport: TransportLayer;
-  readonly random: () => number;
-  readonly path: Path;
-  readonly peer: {
-    readonly host: string;
-    readonly port: number | undefined;
-    readonly transport: Protocol | "auto";
-    readonly local_port: number;
-    /** Name of its TLS policy. */
-    readonly tls: string;
-    /** The box has a certificate to take its TLS connections with. */
-    readonly listens_tls: boolean;
-    /** The site file says how TLS is to be spoken, so that DNS may choose it. */
-    readonly offers_tls: boolean;
-  };
-  /** Keep a NAT's bindings open over UDP too, because calls are to come in. Connections are always kept. */
-  readonly keep_alive: boolean;
-  /** No standing connection: it is made when a flow is asked for. */
-  readonly on_demand?: boolean;
-  /** There is a flow, and it is not the one before. */
-  connected(): void;
-  /** The flow is gone, and what was registered over it. */
-  lost(): void;
-  /** The peer sees the box elsewhere than before. */
-  moved(): void;
-  failed(source: string, error: TransportError): void;
-  /** The peer answered a keep-alive that was sent then (Clock ms). */
-  pong(sent_ms: number): void;
-  /** What is known of the peer's names, for the evidence. */
-  named(judged: "good" | "bad", detail: string): void;
-  /** Asks whether a server answers (again); `done` is told once. */
-  ask(flow: Flow, done: (alive: boolean) => void): void;
-  /** Whether the site lets new work go to a server only because it is preferred: not while a 911 call may need this one. */
-  mayReturn(): boolean;
-  /** No server of the peer answers, as far as is known. */
-  isDown(): boolean;
-}
+import { TrunkListeners } from "./trunk-listeners.ts";
 
 /** Names are asked again so often; what was known before stays known. */
 const RESOLVE_MS = 300_000;
@@ -83,8 +40,7 @@ export class TrunkConnection {
   #list: HopList = NO_HOPS;
   /** The server in use. */
   #hop: Hop | undefined;
-  #listeners: readonly Listener[] = [];
-  #boundTo: string | undefined;
+  readonly #listeners: TrunkListeners;
   #opening: Promise<void> = Promise.resolve();
   #flow: Flow | undefined;
   /** The connection to a server that was left for a preferred one: what was begun over it comes back over it. */
@@ -103,6 +59,7 @@ export class TrunkConnection {
 
   constructor(ports: ConnectionPorts) {
     this.#ports = ports;
+    this.#listeners = new TrunkListeners(ports);
     this.#beside = new StreamBeside(ports);
     this.reachable = new ReachableFlow(ports);
   }
@@ -123,7 +80,7 @@ export class TrunkConnection {
     this.#beside.fall();
     await this.#opening;
     for (const flow of [this.#flow, this.#left]) if (flow?.reliable) this.#ports.transport.close(flow);
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#listeners.close();
   }
 
   get localAddress(): string | undefined {
@@ -140,13 +97,11 @@ export class TrunkConnection {
   owns(flow: Flow): boolean {
     if (flow.id === this.#flow?.id || flow.id === this.#left?.id) return true;
     if (this.#beside.owns(flow) || flow.tls === lastResort(this.#ports.peer.tls)) return true;
-    const local = this.#listeners.some(
-      (listener) =>
-        listener.protocol === flow.protocol &&
-        listener.address === flow.local.address &&
-        listener.port === flow.local.port,
-    );
-    return local && this.#list.hops.some(({ address }) => address === flow.remote.address);
+    return this.#listeners.took(flow) && this.#list.hops.some(({ address }) => address === flow.remote.address);
+  }
+
+  get #boundTo(): string | undefined {
+    return this.#listeners.boundTo;
   }
 
   /** Binds to the path's address, which may have changed. */
@@ -361,38 +316,12 @@ export class TrunkConnection {
   }
 
   async #bind(): Promise<void> {
-    const { path, transport, peer, failed } = this.#ports;
-    const address = path.localAddress;
+    const address = this.#ports.path.localAddress;
     if (this.#closed || (address !== undefined && address === this.#boundTo)) return;
-    const old = this.#listeners;
-    this.#listeners = [];
-    this.#boundTo = undefined;
+    const bound = this.#listeners.move(address);
     this.#drop();
-    await Promise.all(old.map((listener) => listener.close()));
-    if (address === undefined) return;
-    const opened: Listener[] = [];
-    try {
-      for (const protocol of this.#listening) {
-        const tls = protocol === "tls" ? { tls: peer.tls } : {};
-        opened.push(await transport.listen({ protocol, address, port: peer.local_port, ...tls }));
-      }
-    } catch (error) {
-      // Half a pair is of no use; the address may still be on its way up.
-      await Promise.all(opened.map((listener) => listener.close()));
-      failed("listen", { code: "listen", detail: errorText(error) });
-      this.#retryLater();
-      return;
-    }
-    this.#listeners = opened;
-    this.#boundTo = address;
-    await this.#resolve();
-  }
-
-  /** Where TLS is wanted nothing else is taken: who is not asked for a certificate could be anybody. */
-  get #listening(): readonly Protocol[] {
-    const { transport, listens_tls } = this.#ports.peer;
-    if (transport !== "tls") return ["udp", "tcp"];
-    return listens_tls ? ["tls"] : [];
+    if (await bound) await this.#resolve();
+    else if (address !== undefined) this.#retryLater();
   }
 
   #retryLater(): void {
