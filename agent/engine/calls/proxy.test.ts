@@ -329,6 +329,30 @@ describe("the cut in the middle of things", () => {
 });
 
 describe("what a proxy has to refuse", () => {
+  test("a request other than INVITE that nobody answers gets no 408: it would come too late (RFC 4320 §4.2)", async () => {
+    const { site } = await scene();
+    site.pbx.intercept = ({ request }) => request.method === "MESSAGE";
+    const phone = site.network.transport();
+    await phone.listen({ protocol: "udp", address: "10.20.0.99", port: 5060 });
+    const statuses: string[] = [];
+    phone.tap((direction, bytes) => {
+      if (direction === "in") statuses.push(Buffer.from(bytes).toString().split(" ", 2)[1] ?? "");
+    });
+    const ends = { address: BOX, port: 5060, local_address: "10.20.0.99", local_port: 5060 } as const;
+    const lines = [
+      "MESSAGE sip:102@pbx.example SIP/2.0",
+      "Via: SIP/2.0/UDP 10.20.0.99:5060;branch=z9hG4bKunanswered",
+      "From: <sip:101@pbx.example>;tag=1",
+      "To: <sip:102@pbx.example>",
+      "Call-ID: unanswered",
+      "CSeq: 1 MESSAGE",
+    ];
+    phone.send(phone.flowTo({ protocol: "udp", ...ends }), Buffer.from(`${lines.join("\r\n")}\r\n\r\n`));
+    await site.pass(45_000);
+    expect(site.pbx.received("MESSAGE")).toHaveLength(1);
+    expect(statuses).toEqual(["100"]);
+  });
+
   test("Max-Forwards 0 is 483", async () => {
     const { site, alice } = await scene();
     const invite = alice.inviteRequest("102");
