@@ -260,6 +260,32 @@ describe("the box's DNS server", () => {
     });
   });
 
+  test.each([
+    [undefined, true],
+    [512, true],
+    [100, true],
+    [1_232, false],
+    [4_096, false],
+  ])("cuts an answer that is longer than the client takes (EDNS %s)", async (udpPayloadSize, cut) => {
+    const long: AskServer = async ({ bytes }) => {
+      const { id = 0, questions = [] } = decode(Buffer.from(bytes));
+      const answers = Array.from({ length: 40 }, (_, i) => ({
+        type: "A" as const,
+        name: "ntp.example",
+        ttl: 60,
+        data: `203.0.113.${i + 1}`,
+      }));
+      return encode({ type: "response", id, questions, answers });
+    };
+    const { port } = await serve({ wan: "up", ask: long });
+    const opt = { type: "OPT" as const, name: "." as const, udpPayloadSize: udpPayloadSize ?? 0 };
+    const rest = { flags: 0, flag_do: false, ednsVersion: 0, options: [], extendedRcode: 0 };
+    const additionals = udpPayloadSize === undefined ? [] : [{ ...opt, ...rest }];
+    const answer = await askUdp(port, encode({ ...query("ntp.example", "A"), additionals }));
+    expect(answer).toMatchObject({ flag_tc: cut });
+    expect(answer?.answers).toHaveLength(cut ? 0 : 40);
+  });
+
   test("says nothing to strangers", async () => {
     const { names, port } = await serve({ wan: "up", ask: never, subnets: ["10.77.1.0/24"] });
     expect(await askUdp(port, encode(query("sip.branch.example", "A")), 200)).toBeUndefined();

@@ -233,7 +233,8 @@ function shortLived(answer: Answer): Answer {
 
 function largestUdp(query: Packet): number {
   const edns = query.additionals?.find((record) => record.type === "OPT");
-  return edns === undefined ? UDP_BYTES : UDP_BYTES_EDNS;
+  if (edns?.type !== "OPT") return UDP_BYTES;
+  return Math.min(Math.max(edns.udpPayloadSize, UDP_BYTES), UDP_BYTES_EDNS);
 }
 
 const RCODES: Readonly<Record<string, number>> = {
