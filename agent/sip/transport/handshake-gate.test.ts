@@ -56,6 +56,26 @@ test("so many begin each second, in the order they came; the rest wait", () => {
   expect(told).toEqual(["x begins", "y begins", "z begins"]);
 });
 
+test("in a crowd of strangers who has finished before goes first and makes no room; half of the others may finish", () => {
+  const { clock, told, enter } = gate();
+  enter("phone", "phone")(true);
+  for (let i = 0; i < 40; i++) enter(`source-${i}`, `${i}`);
+  told.length = 0;
+  const leave = enter("phone", "again");
+  for (let i = 40; i < 80; i++) enter(`source-${i}`, `${i}`);
+  clock.advance(1000 / LIMITS.per_second);
+  expect(told.filter((line) => line.startsWith("again"))).toEqual(["again begins"]);
+  for (let i = 80; i < 120; i++) enter(`source-${i}`, `${i}`);
+  expect(told.filter((line) => line.startsWith("again"))).toEqual(["again begins"]);
+  leave(true);
+  told.length = 0;
+  clock.advance(1000 / LIMITS.per_second);
+  const [begun] = told;
+  for (let i = 120; i < 160; i++) enter(`source-${i}`, `${i}`);
+  expect(begun).toMatch(/^\d+ begins$/);
+  expect(told).not.toContain(begun?.replace("begins", "crowded"));
+});
+
 test("closing ends all", () => {
   const { made, told, enter } = gate();
   enter("a", "a");

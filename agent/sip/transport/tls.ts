@@ -189,7 +189,7 @@ class TlsListener {
   readonly #accept: Accept;
   readonly #gate: HandshakeGate;
   /** Handshakes under way, by the remote end. */
-  readonly #pending = new Map<string, { readonly policy: TlsPolicy; readonly finish: () => void }>();
+  readonly #pending = new Map<string, { readonly policy: TlsPolicy; readonly finish: (secured: boolean) => void }>();
   #server: { readonly policy: TlsPolicy; readonly tls: TlsServer } | undefined;
 
   constructor(options: TlsSocketsOptions, context: (policy: TlsPolicy) => SecureContext, name: string, accept: Accept) {
@@ -237,7 +237,7 @@ class TlsListener {
     }
     const key = keyOf(ends.remote);
     const leave = this.#gate.enter(ends.remote.address, {
-      begin: () => this.#begin(raw, ends.remote, key, () => leave()),
+      begin: () => this.#begin(raw, ends.remote, key, (secured) => leave(secured)),
       drop: (reason) => {
         this.#pending.delete(key);
         this.#options.refused(ends.remote, `its handshake was ${reason === "slow" ? "too slow" : "one of too many"}`);
@@ -250,13 +250,13 @@ class TlsListener {
     });
   }
 
-  #begin(raw: Socket, remote: Endpoint, key: string, leave: () => void): void {
+  #begin(raw: Socket, remote: Endpoint, key: string, leave: (secured: boolean) => void): void {
     const policy = this.#options.policies.policy(this.#name);
     try {
       if (policy?.own === undefined) throw new Error("its certificate is gone from the site file");
       const server = this.#serverFor(policy);
       // `leave` is there once `enter` has returned, which calls this.
-      this.#pending.set(key, { policy, finish: () => leave() });
+      this.#pending.set(key, { policy, finish: (secured) => leave(secured) });
       server.emit("connection", raw);
     } catch (error) {
       this.#options.refused(remote, transportError(error).detail);
@@ -296,8 +296,8 @@ class TlsListener {
       return;
     }
     this.#pending.delete(keyOf(ends.remote));
-    pending.finish();
     const judged = pending.policy.asks_client ? judge(socket, pending.policy, this.#options.policies) : undefined;
+    pending.finish(judged?.ok !== false);
     if (judged?.ok === false) {
       this.#options.refused(ends.remote, judged.detail);
       socket.destroy();
