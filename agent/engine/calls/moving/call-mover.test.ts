@@ -490,15 +490,31 @@ describe("a running call through the cloud whose WAN dies", () => {
     expect(sdpOf(probe)).toBe(sdpOf(asked));
   });
 
-  test("takes an answer to the re-INVITE that comes while the next rung is tried", async () => {
+  test.each([1_250, 2_600])(
+    "takes an answer to the re-INVITE that comes when others were tried: after %s ms",
+    async (late_ms) => {
+      const { site, far, cut } = await talking();
+      await cut();
+      const first = waiting(far);
+      await site.pass(late_ms);
+      expect(site.relay.playing.size).toBe(late_ms > 2_400 ? 1 : 0);
+      far.respond(first, 200, sdp(FAR, 40_000));
+      await site.pass(20);
+      expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
+      expect(site.relay.endpoints.get(site.relay.bridges.at(-1)?.[1] ?? "")?.local_address).toBe(BOX_LTE);
+      expect(site.relay.playing.size).toBe(0);
+    },
+  );
+
+  test("does not wait half a second where its first packet is lost", async () => {
     const { site, far, cut } = await talking();
+    const asked = far.pending.length;
+    site.network.setPaths(BOX_LTE, PBX, { cut: "black-hole" });
     await cut();
-    const first = waiting(far);
-    await site.pass(1_250);
-    far.respond(first, 200, sdp(FAR, 40_000));
-    await site.pass(20);
-    expect(site.told).toContain(`moved ${DETOUR} by reinvite`);
-    expect(site.relay.endpoints.get(site.relay.bridges.at(-1)?.[1] ?? "")?.local_address).toBe(BOX_LTE);
+    site.network.setPaths(BOX_LTE, PBX, { cut: "none" });
+    expect(far.pending).toHaveLength(asked);
+    await site.pass(200);
+    expect(far.pending).toHaveLength(asked + 1);
   });
 
   test("is not told for ever that it is held where the engine is killed meanwhile", async () => {
