@@ -102,7 +102,8 @@ async function forked2xx(lab: Lab): Promise<void> {
     await linphone103.dial(pbxFeatures.twinned.number);
     await Promise.all([baresip102.ringing(3000), outside.ringing(3000)]);
     await Promise.all([baresip102.answer(), outside.answer()]);
-    await Promise.all([baresip102, outside, linphone103].map((phone) => phone.established(3000)));
+    // Of the other one the PBX may hand on the BYE before the ACK: then it has answered, and never sees the call stand.
+    await Promise.all([outside, linphone103].map((phone) => phone.established(3000)));
   });
   await lab.step("linphone103 takes the first, and acknowledges the second and hangs it up", async () => {
     await baresip102.closed(3000);
