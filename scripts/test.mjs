@@ -96,8 +96,8 @@ function countLab(done) {
 
 const skipped = [];
 if (why === undefined) {
-  // Labs mostly wait. The long run is played alone, so that its measured values mean something.
-  const which = full ? ["all", "--repeat", "3"] : ["short", "--at-once", "2"];
+  // Labs mostly wait.
+  const which = [...(full ? ["all", "--repeat", "3"] : ["short"]), "--at-once", "2"];
   step(`live scenarios (${which[0]})`, ["scripts/lab.mjs", ...which, "--json"], {
     capture: true,
     count: countLab,
