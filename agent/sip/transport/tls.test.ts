@@ -6,11 +6,13 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CertificateAuthority, type IssuedCertificate } from "../../../tests/certificate-authority.ts";
 import { systemClock } from "../../base/clock.ts";
+import { ManualClock } from "../../base/manual-clock.ts";
 import { buildRequest, buildResponse } from "../messages/build.ts";
 import type { SipMessage, SipRequest } from "../messages/message.ts";
 import type { Flow, TransportError } from "./flow.ts";
 import { networkTransport } from "./network-transport.ts";
 import type { SipTransport } from "./sip-transport.ts";
+import { tlsSockets } from "./tls.ts";
 import type { TlsPolicies, TlsPolicy } from "./tls-policy.ts";
 
 /** Real TLS over loopback; each test waits for events, none for time. */
@@ -339,4 +341,32 @@ describe("hostile clients", () => {
     });
     expect(String(asked)).toMatch(/renegotiation/i);
   });
+});
+
+test("who has connected before makes no room for a crowd of strangers", async () => {
+  const refused: string[] = [];
+  const limits = { at_once: 2, per_source: 9, per_second: 100, handshake_ms: 8_000 };
+  const secure = tlsSockets({
+    ...{ clock: new ManualClock(), limits },
+    policies: { policy: () => serves(box), datesCount: () => true },
+    refused: ({ address }) => void refused.push(address),
+  });
+  const server = await secure.listen({ address: "127.0.0.1", port: 0 }, () => undefined, "lan");
+  const to = (localAddress: string) => ({ host: "127.0.0.1", port: server.local.port, localAddress });
+  const half = (from: string) =>
+    new Promise<void>((resolve) => {
+      const socket = connectTcp(to(from), resolve);
+      sockets.push(socket.on("error", () => {}));
+    });
+  // The server takes it, and ends it, once the handshake is over.
+  await new Promise((resolve) => {
+    const phone = connectTls({ ...to("127.0.0.9"), rejectUnauthorized: false });
+    sockets.push(phone.on("error", () => {}).on("close", resolve));
+    phone.resume();
+  });
+  await half("127.0.0.9");
+  for (let n = 0; n < 3; n++) await half("127.0.0.1");
+  await expect.poll(() => refused).toEqual(["127.0.0.1", "127.0.0.1"]);
+  for (const socket of sockets) socket.destroy();
+  await server.close();
 });
