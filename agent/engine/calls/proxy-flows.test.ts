@@ -1,4 +1,4 @@
-/** A registration over a connection that is gone: the phone came up anew, and the cloud still knows the one of before. */
+/** Ways to a phone: its own connection, one that is gone (it came up anew, and the cloud knows the one of before), a dialog of NOTIFY. */
 import { expect, test } from "vitest";
 import { headerList, prependHeader, removeFirst } from "../../sip/messages/headers.ts";
 import { OwnTokens } from "../own-tokens.ts";
@@ -51,4 +51,14 @@ test("laid over the Route of a dialog, whose own connection lives: the request g
   expect(bob.pending).toHaveLength(2);
   bob.respond(ringing(bob), 200, sdp(bob.address, 40_000));
   expect((await within(site, 20, again)).status).toBe(200);
+});
+
+test("a NOTIFY is recorded in its dialog too, for it may be the first that its subscriber hears (RFC 6665 §4.3)", async () => {
+  const made = await scene();
+  const { site, alice, bob } = made;
+  const { callee } = await talking(made);
+  expect((await within(site, 20, bob.send(bob.inDialog(callee, "NOTIFY")))).status).toBe(200);
+  const arrived = alice.received.filter((each) => each.kind === "request").at(-1) ?? fail();
+  const own = headerList(arrived, "Record-Route").filter((element) => element.includes(BOX));
+  expect(own.length).toBeGreaterThanOrEqual(2);
 });

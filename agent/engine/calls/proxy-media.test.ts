@@ -111,6 +111,15 @@ describe("which media goes through the relay", () => {
 });
 
 describe("where a side is", () => {
+  test("on hold by the unspecified address (RFC 3264 §8.4): nowhere, and not where its signalling comes from", async () => {
+    await phoneSays("m=audio 30000 RTP/AVP 0");
+    expect(peer("phone")?.port).toBe(30_000);
+    await says("phone", description("0.0.0.0", "m=audio 30000 RTP/AVP 0"));
+    expect(peer("phone")?.port).toBe(0);
+    await phoneSays("m=audio 30000 RTP/AVP 0");
+    expect(peer("phone")?.port).toBe(30_000);
+  });
+
   test("before its answer: wherever its signalling is, heard and sent nothing", async () => {
     await phoneSays("m=audio 30000 RTP/AVP 0");
     expect(peer("trunk")).toEqual({
