@@ -38,6 +38,8 @@ const BURST = [0, 333, 667] as const;
 export const BURSTS_PER_HOUR = 20;
 /** Where no burst is left, one that is not answered is followed by another. */
 const SECOND_MS = 1_200;
+/** Once this hour's bursts are used up, no two are closer than this. */
+const SHORTEST_MS = 500;
 const HOUR_MS = 3_600_000;
 const SILENCE_MS = 1_000;
 /** Nobody waits for an answer longer than this; a transaction's 32 s would pile up. */
@@ -109,6 +111,8 @@ export class OptionsProber {
     if (this.#stopped) return false;
     if (this.#bursts.length >= BURSTS_PER_HOUR) {
       if (!needed && this.#askedLately()) return false;
+      // Over connections that a peer ends as soon as they are made there would be one after the other without end.
+      if (this.#last_ms !== undefined && now - this.#last_ms < SHORTEST_MS) return false;
       this.#send();
       this.#later(SECOND_MS, () => {
         if (this.#answered_ms < now) this.#send();

@@ -40,6 +40,10 @@ export interface TrunkReports {
 const RULES = { suspect_after_ms: 1_000, down_after_ms: 3_500 } as const;
 /** So long has a server to answer before the next one is asked. */
 const NEXT_SERVER_MS = 800;
+/** New connections are hailed at once so often within so long; then only after a while. */
+const HAILED_OFTEN = 8;
+const HAILED_WITHIN_MS = 30_000;
+const HAIL_AGAIN_MS = 5_000;
 const STALE_MS = { wan: 120_000, lte: 900_000, modem: 900_000 } as const;
 /** A SIP peer reached over one path: its sockets, its health, its registration. */
 export class SipTrunk implements Trunk {
@@ -61,6 +65,8 @@ export class SipTrunk implements Trunk {
   readonly #times: FirstResponseTimes;
   readonly #connection: TrunkConnection;
   #greet: Timer | undefined;
+  /** When new connections were hailed of late; clock ms. */
+  #hailed: number[] = [];
   #nextServer: Timer | undefined;
   #closed = false;
 
@@ -296,7 +302,23 @@ export class SipTrunk implements Trunk {
 
   #connected(): void {
     this.#reports.changed(this, undefined);
-    if (this.path.health.state !== "down") this.#hail();
+    if (this.path.health.state !== "down") this.#hailInTurn();
+  }
+
+  /** A peer that ends each connection after a response would be hailed for ever, over one connection after another. */
+  #hailInTurn(): void {
+    const { clock } = this.#ports;
+    const now_ms = clock.now();
+    this.#hailed = this.#hailed.filter((at_ms) => at_ms > now_ms - HAILED_WITHIN_MS);
+    if (this.#hailed.length < HAILED_OFTEN) {
+      this.#hailed.push(now_ms);
+      this.#hail();
+      return;
+    }
+    this.#greet?.cancel();
+    this.#greet = clock.after(HAIL_AGAIN_MS, () => {
+      if (!this.#closed && this.#connection.flow !== undefined) this.#hail();
+    });
   }
 
   #hail(): void {

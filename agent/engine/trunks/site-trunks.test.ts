@@ -408,6 +408,23 @@ describe("a trunk over TCP", () => {
   });
 });
 
+describe("a peer that ends the connection after each response", () => {
+  test("is not asked for ever more of them, however often the engine looks at its flow", async () => {
+    const { clock, network, line, carrier, trunks } = await world(site("tcp", true));
+    trunks.onChange(() => void line.flow);
+    carrier.answer = (request) => {
+      clock.after(10, () => network.resetConnections(BOX_LTE, CARRIER));
+      return buildResponse(request, 200);
+    };
+    await run(clock, 5_000, 10);
+    carrier.requests.length = 0;
+    await run(clock, 60_000, 10);
+    // Each connection brings a REGISTER and an OPTIONS or two.
+    expect(carrier.requests.length).toBeGreaterThan(2);
+    expect(carrier.requests.length).toBeLessThanOrEqual(60);
+  });
+});
+
 describe("a trunk over TCP in a black hole", () => {
   test("is down, and has a fresh connection and registration soon after the hole is gone", async () => {
     const { clock, network, line, carrier } = await world(site("tcp", true));
