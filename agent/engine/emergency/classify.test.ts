@@ -22,6 +22,8 @@ describe("what an emergency call is", () => {
     ["sip:911%3Bphone-context=x@box", "sos", "911", "direct"],
     ["sip:911:secret@box", "sos", "911", "direct"],
     ["sip:911@box?Subject=help", "sos", "911", "direct"],
+    ["sip:911%23@box", "sos", "911", "direct"],
+    ["sip:9911##@box", "sos", "911", "outside_prefix"],
     ["tel:911", "sos", "911", "direct"],
     ["tel:911;phone-context=pbx.example", "sos", "911", "direct"],
     ["TEL:9-1-1", "sos", "911", "direct"],

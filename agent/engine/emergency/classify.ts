@@ -72,8 +72,8 @@ const SEPARATORS = /[-.()\s]/g;
  * the plus, 1911 may be anybody's extension and is left alone.
  */
 export function classifyDialled(dialled: string, rules: EmergencyRules): EmergencyTarget | undefined {
-  // Parameters inside the user part (";phone-context=", ";npdi") are no digits.
-  const digits = (dialled.split(";")[0] ?? "").replace(SEPARATORS, "");
+  // Parameters inside the user part (";phone-context=", ";npdi") are no digits; "#" at the end is how people say "send".
+  const digits = (dialled.split(";")[0] ?? "").replace(SEPARATORS, "").replace(/#+$/, "");
   if (digits === "") return undefined;
   for (const number of rules.emergency.numbers) {
     if (digits === number.digits) return { ...number, how: "direct" };

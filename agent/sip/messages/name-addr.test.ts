@@ -24,6 +24,16 @@ describe("addresses with names", () => {
     expect(parsed?.params).toEqual([{ name: "tag", value: "1" }]);
   });
 
+  test("a display name that should have quotes and has none is read all the same", () => {
+    expect(parseNameAddr("Smith; Room 12 <sip:101@pbx.example>;tag=a")).toEqual({
+      displayName: "Smith; Room 12",
+      uri: "sip:101@pbx.example",
+      params: [{ name: "tag", value: "a" }],
+    });
+    expect(parseNameAddr("Smith, John <sip:101@pbx.example>")?.displayName).toBe("Smith, John");
+    expect(parseNameAddr("sip:101@pbx.example;x=<y>")).toBeUndefined();
+  });
+
   test("without brackets a semicolon starts the header's parameters, with them the URI's stay inside", () => {
     expect(parseNameAddr("sip:a@b;lr")?.params).toEqual([{ name: "lr" }]);
     expect(parseNameAddr("<sip:a@b;lr>")).toEqual({ uri: "sip:a@b;lr", params: [] });

@@ -26,8 +26,9 @@ export function parseNameAddr(text: string): NameAddr | undefined {
   const open = value.indexOf("<");
   if (open < 0) return bare(value);
   const semicolon = value.indexOf(";");
-  // "<" after the first ";" belongs to a parameter of an addr-spec.
-  if (semicolon >= 0 && semicolon < open) return bare(value);
+  // "<" after the first ";" belongs to a parameter of an addr-spec; or somebody put a ";" into a display name without quotes.
+  const addrSpec = semicolon >= 0 && semicolon < open ? bare(value) : undefined;
+  if (addrSpec !== undefined) return addrSpec;
   const displayName = value.slice(0, open).trim();
   if (displayName.includes('"')) return undefined;
   return inBrackets(value, open, displayName === "" ? undefined : displayName.replace(/[ \t]+/g, " "));
