@@ -32,6 +32,9 @@ describe("an answered 911 call whose path dies", () => {
     const offer = readSdp(sdpOf(asked) ?? "");
     expect(offer.media[0]?.address).toBe(BOX_LTE);
     expect(offer.origin?.sessionVersion).toBe("2");
+    // Not all that the phone can, but what the two had agreed on; and the phone is asked nothing.
+    expect(offer.media[0]?.formats).toEqual(["0", "101"]);
+    expect(world.phone.inDialog).toEqual([]);
     expect(world.direct.last.acks).toBe(2);
     expect(world.relay.log.at(-1)).toMatch(/^bridge .*-caller-0|-caller-0$/);
     expect([...world.relay.endpoints.values()].map((each) => each.local_address).sort()).toEqual([BOX_LAN, BOX_LTE]);
@@ -43,6 +46,15 @@ describe("an answered 911 call whose path dies", () => {
     await world.advance(50);
     expect(world.direct.last.bye).toBeDefined();
     expect(world.calls.activeEmergency).toBe(false);
+  });
+
+  test("tells the caller's phone where the provider speaks otherwise than before", async () => {
+    const { world, cut } = await answered();
+    world.direct.inDialogFormats = "8 101";
+    await cut();
+    const told = world.phone.inDialog.find(({ method }) => method === "INVITE");
+    const description = readSdp(told === undefined ? "" : (sdpOf(told) ?? ""));
+    expect(description.media[0]).toMatchObject({ address: BOX_LAN, formats: ["8", "101"] });
   });
 
   test("that its provider does not take over LTE tells the caller to dial again", async () => {

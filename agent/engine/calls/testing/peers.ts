@@ -85,6 +85,8 @@ export class Peer {
   script: Script = (call) => call.answer();
   /** What a request within a dialog gets. */
   inDialogStatus = 200;
+  /** What it speaks in answers there. */
+  inDialogFormats = "0 101";
   ignoresCancel = false;
   readonly #clock: ManualClock;
 
@@ -135,7 +137,7 @@ export class Peer {
       buildResponse(request, request.method === "BYE" ? 200 : this.inDialogStatus, {
         headers: [{ name: "Contact", value: `<sip:peer@${this.address}:5060>` }],
         ...(request.method === "INVITE" || (request.method === "UPDATE" && sdp !== undefined)
-          ? { body: phoneSdp(this.address, "0 101"), contentType: "application/sdp" }
+          ? { body: phoneSdp(this.address, this.inDialogFormats), contentType: "application/sdp" }
           : {}),
       }),
     );
