@@ -15,6 +15,7 @@ import { connectRelay, type RelayClient } from "../media/relay-client.ts";
 import { networkTransport } from "../sip/transport/network-transport.ts";
 import { StandingTransport } from "../sip/transport/standing-transport.ts";
 import { readKept, writeKept } from "./bindings-file.ts";
+import { BindingsPace } from "./bindings-pace.ts";
 import { completeConfig, defaultConfig, type LearnedCloud, localAddresses, outsideAddress } from "./defaults.ts";
 import { loadTokenKey } from "./own-tokens.ts";
 import { needsRebuild } from "./reload.ts";
@@ -24,10 +25,6 @@ import { SiteTlsPolicies } from "./tls-policies.ts";
 const STATUS_MS = 2000;
 /** At most five status documents a second. */
 const STATUS_COALESCE_MS = 200;
-const BINDINGS_URGENT_MS = 100;
-const BINDINGS_RELAXED_MS = 5000;
-/** Refreshes alone wear the disk no more than once a minute: after a power cut they are forgiven two (binding-store.ts). */
-const BINDINGS_TO_DISK_MS = 60_000;
 const LEARNED_MS = 60_000;
 /** Names are learned in the first second: a power cut soon after must not lose them. */
 const FIRST_LEARNED_MS = 5_000;
@@ -72,8 +69,7 @@ export class EngineProcess {
   #clouds: readonly LearnedCloud[] = [];
   #stopping = false;
   #statusTimer: Timer | undefined;
-  #bindingsTimer: { readonly due_ms: number; readonly timer: Timer } | undefined;
-  #bindingsToDisk_ms = Number.NEGATIVE_INFINITY;
+  readonly #bindingsPace: BindingsPace;
 
   constructor(options: EngineProcessOptions) {
     this.#options = options;
@@ -112,6 +108,7 @@ export class EngineProcess {
         this.#statusSoon();
       },
     );
+    this.#bindingsPace = new BindingsPace(clock, { keep: () => this.#keep(), toDisk: () => this.#sendBindings() });
     const basics = { name: "engine", boot_id, clock, log } as const;
     this.#link = connectLink(
       {
@@ -127,7 +124,7 @@ export class EngineProcess {
       },
       (connected) => {
         if (!connected) return;
-        this.#sendBindings();
+        this.#bindingsPace.flush();
         this.#sendStatus();
       },
     );
@@ -158,7 +155,7 @@ export class EngineProcess {
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const timer of this.#timers) timer.cancel();
-    this.#sendBindings();
+    this.#bindingsPace.flush();
     await this.#engine?.close();
     await this.#transport.shutdown();
     this.#relay.disconnect();
@@ -200,27 +197,10 @@ export class EngineProcess {
     this.#keep();
   }
 
-  #bindingsSoon(urgent: boolean): void {
-    const { clock } = this.#options;
-    const due_ms = clock.now() + (urgent ? BINDINGS_URGENT_MS : BINDINGS_RELAXED_MS);
-    if (this.#bindingsTimer !== undefined && this.#bindingsTimer.due_ms <= due_ms) return;
-    this.#bindingsTimer?.timer.cancel();
-    const timer = clock.after(due_ms - clock.now(), () => {
-      this.#bindingsTimer = undefined;
-      this.#sendBindings(urgent);
-    });
-    this.#bindingsTimer = { due_ms, timer };
-    this.#statusSoon();
-  }
-
-  /** To the tmpfs always, for an engine that is killed; to `site`'s disk when somebody came or went, else now and then. */
-  #sendBindings(urgent = true): void {
+  /** Through `site` to the disk. */
+  #sendBindings(): void {
     if (this.#engine === undefined) return;
-    this.#keep();
-    const { clock } = this.#options;
     const { bindings, callbacks, bindings_written_wall: written_wall } = this.#engine.inheritance();
-    if (!urgent && clock.now() - this.#bindingsToDisk_ms < BINDINGS_TO_DISK_MS) return;
-    this.#bindingsToDisk_ms = clock.now();
     const token_key = Buffer.from(this.#tokenKey).toString("base64");
     this.#link.telemetry("engine.bindings", { bindings, callbacks, written_wall, token_key });
   }
@@ -269,7 +249,10 @@ export class EngineProcess {
         record: (event) => this.#record(event),
         changed: () => this.#statusSoon(),
         learn: (server) => this.#learn(server),
-        bindingsChanged: (urgent) => this.#bindingsSoon(urgent),
+        bindingsChanged: (urgent) => {
+          this.#bindingsPace.changed(urgent);
+          this.#statusSoon();
+        },
       },
       this.#config,
       configured,
