@@ -95,7 +95,8 @@ async function site(folder: string, acknowledging = true) {
   };
 }
 
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 8000, interval: 20 });
+/** A real process that waits five seconds for its modem before it complains; how soon is not judged here. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
 
 describe("the cellular process, with the practice modem on a pseudo-terminal", () => {
   test("tells site what the modem is and measures, and what changes", { timeout: 20_000 }, async () => {
