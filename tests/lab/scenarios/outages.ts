@@ -11,6 +11,7 @@ import {
   emergencyCall,
   inboundOverLte,
   internalCall,
+  type NocEvent,
   nocEvent,
   outboundOverLte,
   psapCallsBack,
@@ -51,8 +52,13 @@ async function nocHasTheCalls(lab: Lab, emergencies: number, from: number): Prom
 async function cablePull(lab: Lab): Promise<void> {
   const { baresip101, baresip102, linphone103 } = lab.phones;
   await siteIsNormal(lab);
+  await availabilityAtNoc(lab, "trunk", /^lte-trunk$/, "online");
+  await availabilityAtNoc(lab, "device", /^ext-101-/, "online");
+  await availabilityAtNoc(lab, "extension", /^ext-101$/, "online");
   await internalCall(lab, baresip101, linphone103, "by the cloud");
   await pulled(lab);
+  // Nobody can vouch for 103 without the cloud: it may call inside and 911.
+  await availabilityAtNoc(lab, "extension", /^ext-103$/, "limited");
   await internalCall(lab, baresip102, linphone103, "by the box alone");
   await outboundOverLte(lab, baresip101);
   await inboundOverLte(lab, baresip102, [baresip101]);
@@ -71,11 +77,27 @@ async function cablePull(lab: Lab): Promise<void> {
   await staysForCallback(lab, HOLD_DOWN_MS);
 }
 
+/** Each trunk, device and extension has an availability of its own, and the NOC hears of its changes. */
+async function availabilityAtNoc(
+  lab: Lab,
+  of: "trunk" | "device" | "extension",
+  id: RegExp,
+  to: "online" | "limited" | "offline",
+  from = 0,
+): Promise<void> {
+  await lab.step(`the NOC hears that a ${of} is ${to}`, async () => {
+    const changed = ({ data }: NocEvent) => id.test(String(data.id)) && data.to === to;
+    const { event } = await nocEvent(lab, `${of}.availability`, changed, 10_000, from);
+    lab.timeline.note(`${String(event.data.id)}: ${String(event.data.from)} → ${to}`);
+  });
+}
+
 async function pulled(lab: Lab): Promise<void> {
   const mark = lab.broker.messages.mark;
   const cut_at = now();
   await lab.step("the cable is pulled", () => lab.cuts.linkDown());
   await wanIsLost(lab, cut_at, mark);
+  await availabilityAtNoc(lab, "trunk", /^cloud$/, "offline", mark);
   // The kernel may tell of a carrier late, while it makes or ends other network namespaces; the echo is silent by then.
   await lab.step("the box knows that the cable is out", () =>
     until("the box to say that the WAN has no carrier", 10_000, async () => {
