@@ -1,13 +1,9 @@
-/** Resolves on Ctrl-C, SIGTERM or a closed terminal. A second one does not wait for the clean end. */
+/**
+ * Resolves on Ctrl-C, SIGTERM or a closed terminal. A second one changes nothing: whoever left at once would leave its
+ * processes behind, and each of those has only so long to end.
+ */
 export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
-        resolve();
-      });
-    }
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
 }
